@@ -1,1 +1,12 @@
-//! Placeholder.
+//! Chains behind one trait. An adapter knows its chain and nothing of transfers' fates.
+//!
+//! - [`chain`]: the trait [`chain::Chain`] and the words it speaks; start here.
+//! - [`proven`]: what one adapter proves and another submits.
+//! - `native`: the native permissioned chain and its sub-chains, over the CometBFT RPC.
+//! - `evm`: Ethereum-compatible chains, over JSON-RPC.
+//! - `attestor`: the m-of-n signers of statements about an EVM chain without checkable consensus.
+
+pub mod chain;
+pub mod error;
+pub mod proven;
+pub mod signer;
