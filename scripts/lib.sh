@@ -1,0 +1,19 @@
+# Shared by the scripts: sourced, not run.
+# shellcheck shell=bash
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${CROSSPOINT_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/crosspoint}
+export CROSSPOINT_CACHE=$cache
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+forge=$root/contracts/node_modules/@foundry-rs/forge-linux-amd64/bin/forge
+anvil=$root/contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil
+
+say() { printf '==> %s\n' "$*"; }
+fail() { printf 'crosspoint: %s\n' "$*" >&2; exit 1; }
+
+# Exports what setup wrote down for this machine, so that a script works without make too.
+if [[ -f $cache/env.mk ]]; then
+  while IFS= read -r line; do
+    [[ $line =~ ^export\ ([A-Z_]+)\ :=\ (.*)$ ]] && export "${BASH_REMATCH[1]}=${BASH_REMATCH[2]}"
+  done <"$cache/env.mk"
+fi
