@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ILightClient} from "./ILightClient.sol";
+
+/// @title Light clients of native chains: checkpoints signed by more than 2/3 of bridge power
+interface ICheckpointClient is ILightClient {
+    /// @notice A new state is trusted.
+    event Updated(bytes32 indexed client, uint64 indexed height, uint64 time, bytes32 appHash);
+    /// @notice The set that signs has changed.
+    event SetRotated(bytes32 indexed client, uint64 indexed height, bytes32 setHash);
+    /// @notice Two quorum certificates contradict each other; nothing can be proven until governance re-anchors.
+    event Frozen(bytes32 indexed client, uint64 indexed height, bytes32 trusted, bytes32 conflicting);
+    /// @notice Governance started a client, or a new generation of it.
+    event Anchored(bytes32 indexed client, uint32 indexed generation, uint64 height, bytes32 setHash);
+
+    error UnknownClient(bytes32 client);
+    error ClientExists(bytes32 client);
+    error ClientFrozen(bytes32 client);
+    error ClientExpired(bytes32 client);
+    error NotFrozenNorExpired(bytes32 client);
+    error UnknownState(bytes32 client, uint64 height);
+    error HeightNotAbove(uint64 height, uint64 latest);
+    error FromTheFuture(uint64 time);
+    error WrongSet(bytes32 found, bytes32 expected);
+    error SetNotAscending(uint256 index);
+    error BadSignature(uint256 index);
+    error QuorumNotReached(uint256 signed, uint256 total);
+    error NoConflict();
+    error Malformed();
+    error Unauthorized();
+
+    /// @notice Verifies and stores an update (form 1 or 2 of `at`). Freezes the client instead if it is misbehaviour.
+    function update(bytes32 client, bytes calldata at) external;
+
+    /// @notice Freezes a client on two contradicting certificates (same height, other contents; or a higher one with an
+    /// earlier time). `trusted` is the 112-byte header of a stored state within its trusting period. `a` and `b` are
+    /// each a stored header (form 0) or a certificate (form 1 or 2) by the current set or by `trusted`'s set or next set.
+    function misbehaviour(bytes32 client, bytes calldata trusted, bytes calldata a, bytes calldata b) external;
+
+    /// @notice The digest of the trusted header at a height in the client's present generation, 0 if none.
+    function stateDigest(bytes32 client, uint64 height) external view returns (bytes32);
+}
