@@ -1,0 +1,437 @@
+//! The client: which statements it believes, and which evidence freezes it.
+
+use alloy_primitives::{Address, B256};
+use crosspoint_protocol::ids::{Height, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::header::{ExecutionHeader, HeaderError};
+use super::statement::{Header, Statement};
+use crate::mpt::MptError;
+use crate::signature::{SignatureError, recover_ascending};
+
+/// Most attestors of a set.
+pub const MAX_ATTESTORS: usize = 64;
+
+/// Why a list of attestors with a threshold is not a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AttestorsError {
+    /// None, or more than [`MAX_ATTESTORS`].
+    #[error("{0} attestors; there must be 1 to {MAX_ATTESTORS}")]
+    Count(usize),
+    /// An attestor is the zero address.
+    #[error("an attestor is the zero address")]
+    ZeroAddress,
+    /// Not strictly ascending.
+    #[error("attestor {0} is not above the one before; the list ascends strictly")]
+    NotAscending(Address),
+    /// Two quorums could have no attestor in common, or no quorum could ever be.
+    #[error("a threshold of {threshold} of {of} is not more than half and at most all")]
+    Threshold {
+        /// The threshold given.
+        threshold: usize,
+        /// The number of attestors.
+        of: usize,
+    },
+}
+
+/// A set of attestors, strictly ascending by address, and how many must sign: more than half, so
+/// that two quorums share one. A value that exists is valid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawAttestors", into = "RawAttestors")]
+pub struct Attestors {
+    addresses: Vec<Address>,
+    threshold: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAttestors {
+    addresses: Vec<Address>,
+    threshold: usize,
+}
+
+impl TryFrom<RawAttestors> for Attestors {
+    type Error = AttestorsError;
+    fn try_from(raw: RawAttestors) -> Result<Self, AttestorsError> {
+        Self::new(raw.addresses, raw.threshold)
+    }
+}
+
+impl From<Attestors> for RawAttestors {
+    fn from(set: Attestors) -> Self {
+        Self { addresses: set.addresses, threshold: set.threshold }
+    }
+}
+
+impl Attestors {
+    /// The set of these addresses, given in strictly ascending order, of which `threshold` must sign.
+    pub fn new(addresses: Vec<Address>, threshold: usize) -> Result<Self, AttestorsError> {
+        let of = addresses.len();
+        if of == 0 || of > MAX_ATTESTORS {
+            return Err(AttestorsError::Count(of));
+        }
+        if addresses.first().is_some_and(|address| address.is_zero()) {
+            return Err(AttestorsError::ZeroAddress);
+        }
+        for pair in addresses.windows(2) {
+            if let [before, after] = pair
+                && before >= after
+            {
+                return Err(AttestorsError::NotAscending(*after));
+            }
+        }
+        if threshold > of || threshold.saturating_mul(2) <= of {
+            return Err(AttestorsError::Threshold { threshold, of });
+        }
+        Ok(Self { addresses, threshold })
+    }
+
+    /// Sorts first.
+    pub fn from_unsorted(mut addresses: Vec<Address>, threshold: usize) -> Result<Self, AttestorsError> {
+        addresses.sort_unstable();
+        Self::new(addresses, threshold)
+    }
+
+    /// The addresses, ascending.
+    #[must_use]
+    pub fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// How many must sign.
+    #[must_use]
+    pub const fn threshold(&self) -> usize {
+        self.threshold
+    }
+
+    /// Whether this address is an attestor.
+    #[must_use]
+    pub fn contains(&self, address: &Address) -> bool {
+        self.addresses.binary_search(address).is_ok()
+    }
+
+    pub(super) fn check_quorum(&self, digest: &[u8; 32], signatures: &[[u8; 65]]) -> Result<(), AttestedError> {
+        let of = self.addresses.len();
+        if signatures.len() > of {
+            return Err(AttestedError::TooManySignatures { found: signatures.len(), attestors: of });
+        }
+        let signers = recover_ascending(digest, signatures)?;
+        if let Some(stranger) = signers.iter().find(|signer| !self.contains(signer)) {
+            return Err(AttestedError::UnknownSigner(*stranger));
+        }
+        if signers.len() < self.threshold {
+            return Err(AttestedError::QuorumNotReached { signed: signers.len(), needed: self.threshold, of });
+        }
+        Ok(())
+    }
+}
+
+/// The newest header the client trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latest {
+    /// Its number.
+    pub number: Height,
+    /// Its hash.
+    pub hash: B256,
+    /// Its time, in seconds.
+    pub time: Timestamp,
+    /// Its state root.
+    pub state_root: B256,
+}
+
+/// What the client knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientState {
+    /// The EIP-155 id of the chain it follows.
+    pub evm_chain_id: u64,
+    /// The hash of that chain's block 0.
+    pub genesis_hash: B256,
+    /// Who attests, and how many must.
+    pub attestors: Attestors,
+    /// How often the attestor set has changed.
+    pub epoch: u64,
+    /// The newest header it trusts.
+    pub latest: Latest,
+    /// For how many seconds after `latest.time` it trusts its attestors.
+    pub trusting_period: u64,
+    /// The gateway contract whose storage is proven.
+    pub store_address: Address,
+    /// The slot of its mapping of commitments.
+    pub base_slot: B256,
+    /// Whether the attestors were seen to contradict themselves; then nothing is believed.
+    pub frozen: bool,
+    /// Counts re-anchorings by governance.
+    pub generation: u64,
+}
+
+/// A state that proofs are checked against: root and time from one header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsensusState {
+    /// The state root.
+    pub root: B256,
+    /// The header's time, in seconds.
+    pub time: Timestamp,
+}
+
+/// Why an update or a proof is not believed, or evidence shows no misbehaviour.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AttestedError {
+    /// The client is frozen.
+    #[error("the client is frozen")]
+    Frozen,
+    /// The client's newest header is older than its trusting period.
+    #[error("the client expired at {expiry}; it is {now}")]
+    Expired {
+        /// From this second on it is expired.
+        expiry: Timestamp,
+        /// The time given.
+        now: Timestamp,
+    },
+    /// Another chain's statement.
+    #[error("the statement is of chain {found}, the client follows {expected}")]
+    WrongChain {
+        /// The statement's chain id.
+        found: u64,
+        /// The client's.
+        expected: u64,
+    },
+    /// A chain with the same id but another first block.
+    #[error("the statement is of a chain with another genesis, {found}")]
+    WrongGenesis {
+        /// The statement's genesis hash.
+        found: B256,
+    },
+    /// Signed under another attestor set.
+    #[error("the statement is of attestor epoch {found}, the client is at {expected}")]
+    WrongEpoch {
+        /// The statement's epoch.
+        found: u64,
+        /// The client's.
+        expected: u64,
+    },
+    /// The header attested is not above the one it extends.
+    #[error("header {number} is not above the {prev_number} it extends")]
+    NumberNotAbove {
+        /// The header attested.
+        number: Height,
+        /// The header it extends.
+        prev_number: Height,
+    },
+    /// The statement extends another header than the client's newest.
+    #[error("the statement extends header {found}, the client's newest is {trusted}")]
+    NotLatest {
+        /// The header the statement extends.
+        found: Height,
+        /// The client's newest.
+        trusted: Height,
+    },
+    /// The statement extends a header of the client's newest number with another hash. By a quorum,
+    /// this is misbehaviour.
+    #[error("the statement extends another header {number} than the one the client trusts")]
+    PreviousConflicts {
+        /// The number of both.
+        number: Height,
+    },
+    /// More signatures than attestors.
+    #[error("{found} signatures by {attestors} attestors")]
+    TooManySignatures {
+        /// The signatures given.
+        found: usize,
+        /// The set's size.
+        attestors: usize,
+    },
+    /// A signature is malformed or out of order.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// Somebody signed who is no attestor (or the digest is another one).
+    #[error("{0} signed, who is no attestor")]
+    UnknownSigner(Address),
+    /// Too few signed.
+    #[error("{signed} of {of} attestors signed; {needed} are needed")]
+    QuorumNotReached {
+        /// How many signed.
+        signed: usize,
+        /// How many must.
+        needed: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// The header given cannot be read.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The header given is not the one attested.
+    #[error("the header given hashes to {found}, attested is {attested}")]
+    HashMismatch {
+        /// The hash of the header given.
+        found: B256,
+        /// The hash attested.
+        attested: B256,
+    },
+    /// The header attested has another number than the statement.
+    #[error("the header's number is {found}, attested is {attested}")]
+    NumberMismatch {
+        /// In the header.
+        found: Height,
+        /// In the statement.
+        attested: Height,
+    },
+    /// The time decreases.
+    #[error("the header's time {found} is before the trusted {trusted}")]
+    TimeDecreases {
+        /// The header's.
+        found: Timestamp,
+        /// The client's.
+        trusted: Timestamp,
+    },
+    /// The new attestor set is not one.
+    #[error(transparent)]
+    Attestors(#[from] AttestorsError),
+    /// A state proof fails.
+    #[error(transparent)]
+    Proof(#[from] MptError),
+    /// The evidence given contradicts neither itself nor what the client trusts.
+    #[error("the evidence shows no conflict")]
+    NoConflict,
+}
+
+/// Checks an update against the client; the client's next state and the state it may prove against.
+///
+/// Believed iff the client is neither frozen nor expired; chain, genesis and epoch are the client's;
+/// the statement extends the client's newest header; at least `threshold` attestors signed, strictly
+/// ascending; and the header given hashes to what was attested, has its number, and a time that does
+/// not decrease.
+pub fn verify_update(
+    client: &ClientState,
+    header: &Header,
+    now: Timestamp,
+) -> Result<(ClientState, ConsensusState), AttestedError> {
+    client.check_usable(now)?;
+    let statement = &header.statement;
+    client.check_statement(statement)?;
+    if statement.prev_number != client.latest.number {
+        return Err(AttestedError::NotLatest { found: statement.prev_number, trusted: client.latest.number });
+    }
+    client.attestors.check_quorum(&statement.digest(), &header.signatures)?;
+    if statement.prev_hash != client.latest.hash {
+        return Err(AttestedError::PreviousConflicts { number: statement.prev_number });
+    }
+    let execution = attested_header(header)?;
+    if execution.time < client.latest.time {
+        return Err(AttestedError::TimeDecreases { found: execution.time, trusted: client.latest.time });
+    }
+    let latest = Latest {
+        number: execution.number,
+        hash: execution.hash,
+        time: execution.time,
+        state_root: execution.state_root,
+    };
+    let next = ClientState { latest, ..client.clone() };
+    Ok((next, ConsensusState { root: execution.state_root, time: execution.time }))
+}
+
+/// Whether two statements by quorums of the client's attestors contradict each other. `Ok` means
+/// proven: freeze. They do if they give one number two hashes, as the header attested or as the one
+/// extended, or if the header with the higher number has the earlier time.
+pub fn check_misbehaviour(client: &ClientState, one: &Header, other: &Header) -> Result<(), AttestedError> {
+    client.check_not_frozen()?;
+    for header in [one, other] {
+        client.check_statement(&header.statement)?;
+        client.attestors.check_quorum(&header.statement.digest(), &header.signatures)?;
+    }
+    let claims = |s: &Statement| [(s.number, s.hash), (s.prev_number, s.prev_hash)];
+    let (a, b) = (claims(&one.statement), claims(&other.statement));
+    if a.iter().any(|(number, hash)| b.iter().any(|(n, h)| n == number && h != hash)) {
+        return Ok(());
+    }
+    // The times count only where both headers are the ones attested.
+    if let (Ok(a), Ok(b)) = (attested_header(one), attested_header(other)) {
+        let (low, high) = if a.number <= b.number { (a, b) } else { (b, a) };
+        if low.number < high.number && high.time < low.time {
+            return Ok(());
+        }
+    }
+    Err(AttestedError::NoConflict)
+}
+
+/// Whether one statement by a quorum of the client's attestors contradicts a header the client
+/// trusts, by its number and hash (the newest, or an older one that the chain has kept), or has an
+/// earlier time than the newest. `Ok` means proven: freeze.
+pub fn check_conflict(client: &ClientState, trusted: (Height, B256), header: &Header) -> Result<(), AttestedError> {
+    client.check_not_frozen()?;
+    let statement = &header.statement;
+    client.check_statement(statement)?;
+    client.attestors.check_quorum(&statement.digest(), &header.signatures)?;
+    for (number, hash) in [(statement.number, statement.hash), (statement.prev_number, statement.prev_hash)] {
+        for (known, known_hash) in [trusted, (client.latest.number, client.latest.hash)] {
+            if number == known && hash != known_hash {
+                return Ok(());
+            }
+        }
+    }
+    match attested_header(header) {
+        Ok(new) if new.number > client.latest.number && new.time < client.latest.time => Ok(()),
+        _ => Err(AttestedError::NoConflict),
+    }
+}
+
+/// The header given, if it is the one attested.
+fn attested_header(header: &Header) -> Result<ExecutionHeader, AttestedError> {
+    let execution = ExecutionHeader::decode(&header.header_rlp)?;
+    let statement = &header.statement;
+    if execution.hash != statement.hash {
+        return Err(AttestedError::HashMismatch { found: execution.hash, attested: statement.hash });
+    }
+    if execution.number != statement.number {
+        return Err(AttestedError::NumberMismatch { found: execution.number, attested: statement.number });
+    }
+    Ok(execution)
+}
+
+impl ClientState {
+    /// The state that the newest header gives.
+    #[must_use]
+    pub const fn latest_consensus(&self) -> ConsensusState {
+        ConsensusState { root: self.latest.state_root, time: self.latest.time }
+    }
+
+    /// From which second on the client is expired.
+    #[must_use]
+    pub const fn expiry(&self) -> Timestamp {
+        Timestamp(self.latest.time.0.saturating_add(self.trusting_period))
+    }
+
+    /// Fails if the client is frozen, or expired at `now`: then none of its states proves anything.
+    pub fn check_usable(&self, now: Timestamp) -> Result<(), AttestedError> {
+        self.check_not_frozen()?;
+        let expiry = self.expiry();
+        if now >= expiry { Err(AttestedError::Expired { expiry, now }) } else { Ok(()) }
+    }
+
+    fn check_not_frozen(&self) -> Result<(), AttestedError> {
+        if self.frozen { Err(AttestedError::Frozen) } else { Ok(()) }
+    }
+
+    fn check_statement(&self, statement: &Statement) -> Result<(), AttestedError> {
+        self.check_domain(statement.chain_id, statement.genesis_hash, statement.epoch)?;
+        if statement.number <= statement.prev_number {
+            return Err(AttestedError::NumberNotAbove { number: statement.number, prev_number: statement.prev_number });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_domain(&self, chain_id: u64, genesis: B256, epoch: u64) -> Result<(), AttestedError> {
+        if chain_id != self.evm_chain_id {
+            return Err(AttestedError::WrongChain { found: chain_id, expected: self.evm_chain_id });
+        }
+        if genesis != self.genesis_hash {
+            return Err(AttestedError::WrongGenesis { found: genesis });
+        }
+        if epoch != self.epoch {
+            return Err(AttestedError::WrongEpoch { found: epoch, expected: self.epoch });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! The client: which checkpoints it believes, and which evidence freezes it.
+
+use crosspoint_protocol::ids::{ChainId, Height, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::statement::SignedCheckpoint;
+use crate::serde_hex;
+use crate::signature::{SignatureError, recover_ascending};
+use alloy_primitives::Address;
+
+/// The newest header the client trusts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Latest {
+    /// Its height.
+    pub height: Height,
+    /// Its time, in seconds.
+    pub time: Timestamp,
+    /// Its app hash.
+    #[serde(with = "serde_hex::array")]
+    pub app_hash: [u8; 32],
+}
+
+/// What the client knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientState {
+    /// The chain it follows.
+    pub chain_id: ChainId,
+    /// The hash of the set that signs the next header.
+    #[serde(with = "serde_hex::array")]
+    pub set_hash: [u8; 32],
+    /// The newest header it trusts.
+    pub latest: Latest,
+    /// For how many seconds after `latest.time` it trusts its set.
+    pub trusting_period: u64,
+    /// Whether the chain was seen to contradict itself; then nothing is believed.
+    pub frozen: bool,
+    /// Counts re-anchorings by governance.
+    pub generation: u64,
+}
+
+/// Why a checkpoint is not believed, or is not evidence of misbehaviour.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    /// The client is frozen.
+    #[error("the client is frozen")]
+    Frozen,
+    /// The client's newest header is older than its trusting period.
+    #[error("the client expired at {expiry}; it is {now}")]
+    Expired {
+        /// From this second on it is expired.
+        expiry: Timestamp,
+        /// The time given.
+        now: Timestamp,
+    },
+    /// Another chain's checkpoint.
+    #[error("the checkpoint is of chain {found}, the client follows {expected}")]
+    WrongChain {
+        /// The checkpoint's chain.
+        found: ChainId,
+        /// The client's chain.
+        expected: ChainId,
+    },
+    /// The set given is not the one the checkpoint names.
+    #[error("the set given is not the one whose hash the checkpoint names")]
+    SetMismatch,
+    /// The set that signed is not the client's current one.
+    #[error("the set that signed is not the client's current one; a rotation must be relayed first")]
+    NotCurrentSet,
+    /// The next set given is not the one the checkpoint names.
+    #[error("the next set given is not the one whose hash the checkpoint names")]
+    NextSetMismatch,
+    /// The height does not rise.
+    #[error("the checkpoint's height {found} is not above the trusted {trusted}")]
+    HeightNotAbove {
+        /// The checkpoint's.
+        found: Height,
+        /// The client's.
+        trusted: Height,
+    },
+    /// The time decreases: evidence of misbehaviour, if signed by a quorum.
+    #[error("the checkpoint's time {found} is before the trusted {trusted}")]
+    TimeDecreases {
+        /// The checkpoint's.
+        found: Timestamp,
+        /// The client's.
+        trusted: Timestamp,
+    },
+    /// More signatures than validators.
+    #[error("{found} signatures by a set of {validators}")]
+    TooManySignatures {
+        /// The signatures given.
+        found: usize,
+        /// The set's size.
+        validators: usize,
+    },
+    /// A signature is malformed or out of order.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// Somebody signed who is not in the set (or the digest is another one).
+    #[error("{0} signed, who is not in the set")]
+    UnknownSigner(Address),
+    /// Not more than two thirds of the power.
+    #[error("power {signed} of {total} signed; more than two thirds are needed")]
+    QuorumNotReached {
+        /// The power that signed.
+        signed: u64,
+        /// The set's.
+        total: u64,
+    },
+    /// The evidence given contradicts neither itself nor what the client trusts.
+    #[error("the evidence shows no conflict")]
+    NoConflict,
+}
+
+/// Checks a checkpoint against the client; the client's next state.
+///
+/// Believed iff the client is neither frozen nor expired, the chain is the client's, the set is the
+/// current one, the height rises, the time does not decrease, and `3 * signed power > 2 * total power`
+/// by strictly ascending signers.
+pub fn verify_update(
+    client: &ClientState,
+    signed: &SignedCheckpoint,
+    now: Timestamp,
+) -> Result<ClientState, CheckpointError> {
+    check_usable(client, now)?;
+    let checkpoint = &signed.checkpoint;
+    check_statement(client, signed)?;
+    if checkpoint.height <= client.latest.height {
+        return Err(CheckpointError::HeightNotAbove { found: checkpoint.height, trusted: client.latest.height });
+    }
+    check_quorum(signed)?;
+    if checkpoint.time < client.latest.time {
+        return Err(CheckpointError::TimeDecreases { found: checkpoint.time, trusted: client.latest.time });
+    }
+    Ok(ClientState {
+        set_hash: checkpoint.next_set_hash,
+        latest: Latest { height: checkpoint.height, time: checkpoint.time, app_hash: checkpoint.app_hash },
+        ..client.clone()
+    })
+}
+
+/// Whether two checkpoints prove that the chain contradicts itself: both signed by a quorum of the
+/// client's current set, and either for one height with different contents, or with a time that
+/// decreases as the height rises. `Ok` means proven: freeze.
+pub fn check_misbehaviour(
+    client: &ClientState,
+    one: &SignedCheckpoint,
+    other: &SignedCheckpoint,
+) -> Result<(), CheckpointError> {
+    check_not_frozen(client)?;
+    for signed in [one, other] {
+        check_statement(client, signed)?;
+        check_quorum(signed)?;
+    }
+    let (a, b) = (&one.checkpoint, &other.checkpoint);
+    let (low, high) = if a.height <= b.height { (a, b) } else { (b, a) };
+    let conflict = if low.height == high.height { low != high } else { high.time < low.time };
+    if conflict { Ok(()) } else { Err(CheckpointError::NoConflict) }
+}
+
+/// Whether one checkpoint, signed by a quorum of the client's current set, contradicts the header the
+/// client trusts: another content at its height, or a time on the wrong side of it. `Ok` means proven: freeze.
+pub fn check_conflict(client: &ClientState, signed: &SignedCheckpoint) -> Result<(), CheckpointError> {
+    check_not_frozen(client)?;
+    check_statement(client, signed)?;
+    check_quorum(signed)?;
+    let (new, old) = (&signed.checkpoint, &client.latest);
+    let conflict = match new.height.cmp(&old.height) {
+        std::cmp::Ordering::Equal => (new.time, new.app_hash) != (old.time, old.app_hash),
+        std::cmp::Ordering::Greater => new.time < old.time,
+        std::cmp::Ordering::Less => new.time > old.time,
+    };
+    if conflict { Ok(()) } else { Err(CheckpointError::NoConflict) }
+}
+
+fn check_not_frozen(client: &ClientState) -> Result<(), CheckpointError> {
+    if client.frozen { Err(CheckpointError::Frozen) } else { Ok(()) }
+}
+
+fn check_usable(client: &ClientState, now: Timestamp) -> Result<(), CheckpointError> {
+    check_not_frozen(client)?;
+    let expiry = Timestamp(client.latest.time.0.saturating_add(client.trusting_period));
+    if now >= expiry {
+        return Err(CheckpointError::Expired { expiry, now });
+    }
+    Ok(())
+}
+
+fn check_statement(client: &ClientState, signed: &SignedCheckpoint) -> Result<(), CheckpointError> {
+    let checkpoint = &signed.checkpoint;
+    if checkpoint.chain_id != client.chain_id {
+        return Err(CheckpointError::WrongChain {
+            found: checkpoint.chain_id.clone(),
+            expected: client.chain_id.clone(),
+        });
+    }
+    if checkpoint.set_hash != client.set_hash {
+        return Err(CheckpointError::NotCurrentSet);
+    }
+    if signed.set.hash() != checkpoint.set_hash {
+        return Err(CheckpointError::SetMismatch);
+    }
+    match &signed.next_set {
+        Some(next) if next.hash() != checkpoint.next_set_hash => Err(CheckpointError::NextSetMismatch),
+        _ => Ok(()),
+    }
+}
+
+fn check_quorum(signed: &SignedCheckpoint) -> Result<(), CheckpointError> {
+    let (found, validators) = (signed.signatures.len(), signed.set.validators().len());
+    if found > validators {
+        return Err(CheckpointError::TooManySignatures { found, validators });
+    }
+    let mut power = 0u64;
+    for signer in recover_ascending(&signed.checkpoint.digest(), &signed.signatures)? {
+        let one = signed.set.power_of(&signer).ok_or(CheckpointError::UnknownSigner(signer))?;
+        // Distinct members of the set: their sum is at most the set's, which fits.
+        power = power.saturating_add(one);
+    }
+    let total = signed.set.total_power();
+    if u128::from(power).saturating_mul(3) > u128::from(total).saturating_mul(2) {
+        Ok(())
+    } else {
+        Err(CheckpointError::QuorumNotReached { signed: power, total })
+    }
+}

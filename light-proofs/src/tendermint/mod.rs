@@ -1,0 +1,13 @@
+//! The `tendermint` client: headers and ed25519 commits of a CometBFT chain, adjacent or skipping, by
+//! `tendermint-light-client-verifier` (CometBFT specification, light client). State is proven by
+//! ICS-23 against the app hash: [`crate::jmt`].
+
+mod codec;
+mod misbehaviour;
+mod state;
+mod verify;
+
+pub use codec::{CodecError, MAX_HEADER_BYTES, MAX_VALIDATORS};
+pub use misbehaviour::{check_conflict, check_misbehaviour};
+pub use state::{ClientState, ConsensusState, Header, Latest, TrustLevel, TrustLevelError};
+pub use verify::{TendermintError, verify_update};
