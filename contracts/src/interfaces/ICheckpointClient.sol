@@ -23,15 +23,12 @@ interface ICheckpointClient is ILightClient {
     error HeightNotAbove(uint64 height, uint64 latest);
     error FromTheFuture(uint64 time);
     error WrongSet(bytes32 found, bytes32 expected);
-    error SetNotAscending(uint256 index);
-    error BadSignature(uint256 index);
-    error QuorumNotReached(uint256 signed, uint256 total);
     error NoConflict();
     error Malformed();
     error Unauthorized();
 
-    /// @notice Verifies and stores an update (form 1 or 2 of `at`). Freezes the client instead if it is misbehaviour.
-    function update(bytes32 client, bytes calldata at) external;
+    /// @notice Verifies and stores an update (form 1 or 2 of `state`). Freezes the client instead if it is misbehaviour.
+    function update(bytes32 client, bytes calldata state) external;
 
     /// @notice Freezes a client on two contradicting certificates (same height, other contents; or a higher one with an
     /// earlier time). `trusted` is the 112-byte header of a stored state within its trusting period. `a` and `b` are

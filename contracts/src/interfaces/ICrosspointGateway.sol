@@ -17,21 +17,6 @@ interface ICrosspointGateway {
         string memo;
     }
 
-    /// @notice Who signed a lock, and for how long the signature is good.
-    struct Intent {
-        address payer;
-        uint256 nonce;
-        uint256 deadline;
-    }
-
-    /// @notice An EIP-2612 permit of the payer for the locked amount; `deadline` 0: none. Its failure is ignored.
-    struct Permit {
-        uint256 deadline;
-        uint8 v;
-        bytes32 r;
-        bytes32 s;
-    }
-
     /// @notice Why an item of a batch left no state.
     enum SkipReason {
         None,
@@ -58,8 +43,7 @@ interface ICrosspointGateway {
         ZeroAmount,
         Receiver, // zero, an escrow or a token
         Window,
-        Field, // sender, terms or memo out of bounds
-        Denied // not open for points in this direction
+        Terms // conditions this version does not know
     }
 
     /// @notice How a lock ended.
@@ -96,30 +80,25 @@ interface ICrosspointGateway {
     error LimitExceeded(uint8 limit); // 1 minimum, 2 maximum, 3 member and day, 4 in flight
     error HashlockUsed(bytes32 hashlock);
     error MayNotTransact(address account);
-    error IntentExpired(uint256 deadline);
-    error WrongNonce(uint256 expected);
-    error WrongSigner(address signer);
     error TransferNotExact(uint256 received);
     error PayoutFailed();
     error NothingOwed();
+    error NotEnoughGas();
     error ProofInvalid();
     error Malformed();
     error Unauthorized();
 
     /// @notice Locks points of the caller and sends the packet.
     function send(Lock calldata lock) external returns (uint64 sequence);
-    function sendWithPermit(Lock calldata lock, Permit calldata permit) external returns (uint64 sequence);
-    /// @notice The same for a payer who signed the EIP-712 `LockIntent`; anyone may submit it.
-    function sendSigned(Lock calldata lock, Intent calldata intent, bytes calldata signature, Permit calldata permit)
-        external
-        returns (uint64 sequence);
+    /// @notice The same for a payer whose signature the intents contract has checked. It alone may call.
+    function sendFrom(address payer, Lock calldata lock) external returns (uint64 sequence);
 
     /// @notice Opens holds for packets proven by the counterparty's `sent` outbox.
-    function recv(bytes32 client, bytes calldata at, bytes calldata outbox, bytes calldata packets) external;
+    function recv(bytes32 client, bytes calldata state, bytes calldata outbox, bytes calldata packets) external;
     /// @notice Ends locks by acks proven by the counterparty's `acked` outbox.
-    function ack(bytes32 client, bytes calldata at, bytes calldata outbox, bytes calldata acks) external;
+    function ack(bytes32 client, bytes calldata state, bytes calldata outbox, bytes calldata acks) external;
     /// @notice Ends locks whose packets were proven absent at a time at or after their timeout.
-    function timeout(bytes32 client, bytes calldata at, bytes calldata packets) external;
+    function timeout(bytes32 client, bytes calldata state, bytes calldata packets) external;
     /// @notice Pays holds to their receivers by preimage.
     function claim(bytes32 client, bytes calldata claims) external;
     /// @notice Gives up holds whose claim deadline has passed.
@@ -131,7 +110,8 @@ interface ICrosspointGateway {
     function commitments(bytes32 pathHash) external view returns (bytes32);
     function owed(address token, address party) external view returns (uint256);
     function owedTotal(address token) external view returns (uint256);
-    function intentNonce(address payer) external view returns (uint256);
+    /// @notice Whether a token is a voucher that this gateway mints.
+    function isVoucher(address token) external view returns (bool);
+    function intents() external view returns (address);
     function hashlockUsed(address sender, bytes32 hashlock) external view returns (bool);
-    function domainSeparator() external view returns (bytes32);
 }

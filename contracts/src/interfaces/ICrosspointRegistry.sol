@@ -87,6 +87,8 @@ interface ICrosspointRegistry {
 
     /// @notice Names the gateway, once.
     function bind(address gateway) external;
+    /// @notice Names the contract that checks payers' signatures, once.
+    function bindIntents(address intents) external;
     function openClient(ClientConfig calldata config, bytes calldata anchor) external;
     /// @notice Deploys the voucher token of a denom of the counterparty and opens it. Recv never deploys one.
     function openVoucher(

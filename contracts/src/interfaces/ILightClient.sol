@@ -2,22 +2,22 @@
 pragma solidity ^0.8.28;
 
 /// @title What the gateway asks of a light client of another chain
-/// @notice Client ids are left-aligned in a word and padded with zero bytes. `at` names the consensus
+/// @notice Client ids are left-aligned in a word and padded with zero bytes. `state` names the consensus
 /// state that proofs are checked against, in the client type's own form; it may carry an update, which
 /// is verified and stored first. An update that is evidence of misbehaviour freezes the client and
 /// proves nothing: then `time` is 0. Every other failure reverts.
 interface ILightClient {
-    /// @notice Proves that `key` has `value` in the state that `at` names.
-    /// @return time Seconds in the header that the state was proven by, 0 if `at` froze the client.
+    /// @notice Proves that `key` has `value` in the state that `state` names.
+    /// @return time Seconds in the header that the state was proven by, 0 if `state` froze the client.
     /// @return proven Whether the proof holds.
-    function proveMembership(bytes32 client, bytes calldata at, bytes calldata key, bytes32 value, bytes calldata proof)
+    function proveMembership(bytes32 client, bytes calldata state, bytes calldata key, bytes32 value, bytes calldata proof)
         external
         returns (uint64 time, bool proven);
 
-    /// @notice Proves that each of `keys` is absent in the state that `at` names.
-    /// @return time Seconds in the header that the state was proven by, 0 if `at` froze the client.
+    /// @notice Proves that each of `keys` is absent in the state that `state` names.
+    /// @return time Seconds in the header that the state was proven by, 0 if `state` froze the client.
     /// @return absent One answer per key: whether its proof of absence holds.
-    function proveAbsence(bytes32 client, bytes calldata at, bytes[] calldata keys, bytes[] calldata proofs)
+    function proveAbsence(bytes32 client, bytes calldata state, bytes[] calldata keys, bytes[] calldata proofs)
         external
         returns (uint64 time, bool[] memory absent);
 
