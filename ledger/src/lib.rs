@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The native permissioned chain: a points ledger.
+//!
+//! Start with [`app`]: the state machine that every engine drives. Then, in the order of a transaction's life:
+//!
+//! 1. [`tx`]: what a transaction is; [`address`]: who sends it.
+//! 2. [`app`] decodes it, checks signature and nonce, and calls its handler.
+//! 3. [`events`]: what it says happened; [`query`]: what can be asked afterwards.
+//!
+//! [`genesis`] says what a chain starts from, [`code`] what a result's number means.
+
+pub mod address;
+pub mod app;
+pub mod code;
+pub mod events;
+pub mod genesis;
+pub mod query;
+pub mod tx;
+
+/// How far ahead of the next one a nonce may be to enter the mempool.
+pub const MEMPOOL_NONCES: u64 = 10_000;
