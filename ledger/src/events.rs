@@ -453,12 +453,7 @@ mod tests {
                 cause: AckCause::Claimed,
             },
             Event::Paused { client: None },
-            Event::PacketEnded {
-                source_client: client,
-                sequence: Sequence(1),
-                end: LockEnd::TimedOut,
-                preimage: None,
-            },
+            Event::PacketEnded { source_client: client, sequence: Sequence(1), end: LockEnd::TimedOut, preimage: None },
         ];
         for event in events {
             assert_eq!(Event::from_abci(&event.to_abci()), Ok(event));

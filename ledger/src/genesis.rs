@@ -147,8 +147,7 @@ pub fn is_symbol(symbol: &str) -> bool {
 impl Genesis {
     /// Reads a genesis file and checks it whole.
     pub fn parse(toml: &str) -> Result<Self, GenesisError> {
-        let genesis: Self =
-            toml::from_str(toml).map_err(|error| GenesisError { problems: vec![error.to_string()] })?;
+        let genesis: Self = toml::from_str(toml).map_err(|error| GenesisError { problems: vec![error.to_string()] })?;
         genesis.validate()?;
         Ok(genesis)
     }

@@ -100,11 +100,9 @@ pub fn read(msg: wire::Msg) -> Read<Message> {
             amount: amount(&m.amount)?,
             memo: memo(m.memo)?,
         },
-        wire::Kind::Issue(m) => Message::Issue {
-            to: account("to", &m.to)?,
-            denom: parse("denom", &m.denom)?,
-            amount: amount(&m.amount)?,
-        },
+        wire::Kind::Issue(m) => {
+            Message::Issue { to: account("to", &m.to)?, denom: parse("denom", &m.denom)?, amount: amount(&m.amount)? }
+        }
         wire::Kind::Burn(m) => Message::Burn { denom: parse("denom", &m.denom)?, amount: amount(&m.amount)? },
         wire::Kind::Lock(m) => Message::Lock(read_lock(m)?),
         wire::Kind::Claim(m) => {
