@@ -6,7 +6,9 @@ use crosspoint_protocol::ids::{ChainId, ClientId, Height};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
     /// No endpoint answered.
-    #[error("{chain}: no endpoint answered ({detail}); check that the node runs and that the endpoints in the settings are right")]
+    #[error(
+        "{chain}: no endpoint answered ({detail}); check that the node runs and that the endpoints in the settings are right"
+    )]
     Unreachable {
         /// The chain.
         chain: ChainId,
@@ -92,7 +94,11 @@ impl ChainError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Malformed { .. } | Self::Untrustworthy { .. } | Self::NotYet(_) | Self::OutcomeUnknown { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Malformed { .. }
+            | Self::Untrustworthy { .. }
+            | Self::NotYet(_)
+            | Self::OutcomeUnknown { .. } => true,
             Self::Rejected { retryable, .. } => *retryable,
             Self::NotFound { .. }
             | Self::Pruned { .. }

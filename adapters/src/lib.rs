@@ -4,8 +4,9 @@
 //! - [`proven`]: what one adapter proves and another submits.
 //! - `native`: the native permissioned chain and its sub-chains, over the CometBFT RPC.
 //! - `evm`: Ethereum-compatible chains, over JSON-RPC.
-//! - `attestor`: the m-of-n signers of statements about an EVM chain without checkable consensus.
+//! - [`attestor`]: the m-of-n signers of statements about an EVM chain without checkable consensus.
 
+pub mod attestor;
 pub mod chain;
 pub mod error;
 pub mod proven;
