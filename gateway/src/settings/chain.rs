@@ -1,0 +1,123 @@
+//! The settings of one chain.
+
+use super::endpoint::Endpoint;
+use super::reader::Reader;
+use crate::keys::KeyName;
+use alloy::primitives::Address;
+use crosspoint_protocol::ids::ChainId;
+use serde::Serialize;
+
+/// One chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChainSettings {
+    /// Its id, as in transfers and metrics.
+    pub id: ChainId,
+    /// Its nodes, the preferred one first.
+    pub endpoints: Vec<Endpoint>,
+    /// The key that pays for the relayer's transactions.
+    pub relayer_key: KeyName,
+    /// The keys that transfers may be paid from through the HTTP API.
+    pub payer_keys: Vec<KeyName>,
+    /// What only its kind has.
+    pub kind: ChainKind,
+}
+
+/// A chain family with its own settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChainKind {
+    /// The native chain or a sub-chain, over the CometBFT RPC.
+    Native(NativeChain),
+    /// An Ethereum-compatible chain, over JSON-RPC.
+    Evm(EvmChain),
+}
+
+/// What only a native chain has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NativeChain {}
+
+/// Which EVM blocks count as final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvmFinality {
+    /// The block the node calls `finalized`.
+    Tag,
+    /// The block this many below the newest.
+    Depth(u64),
+}
+
+impl std::str::FromStr for EvmFinality {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "finalized" {
+            return Ok(Self::Tag);
+        }
+        match text.parse() {
+            Ok(depth) if (1..=100_000).contains(&depth) => Ok(Self::Depth(depth)),
+            _ => Err("it is neither `finalized` nor a depth from 1 to 100000".into()),
+        }
+    }
+}
+
+/// What only an EVM chain has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EvmChain {
+    /// The chain's number, the N of its id `eip155-N`.
+    pub number: u64,
+    /// The gateway contract.
+    pub gateway: Address,
+    /// Which blocks are relayed.
+    pub finality: EvmFinality,
+    /// The attestors of its headers.
+    pub attestors: Vec<Endpoint>,
+    /// How many of them must agree.
+    pub quorum: u64,
+}
+
+pub(super) fn read(mut r: Reader) -> Option<ChainSettings> {
+    let id: Option<ChainId> = r.need("id", "the chain's id, such as crosspoint-1 or eip155-1");
+    let kind: Option<String> = r.need("kind", "`native` or `evm`");
+    let endpoints: Vec<Endpoint> = r.list("endpoints", "the URL of a node, such as http://127.0.0.1:26657");
+    if endpoints.is_empty() {
+        r.problem("endpoints", "must name at least one node, such as [\"http://127.0.0.1:26657\"]");
+    }
+    let relayer_key: Option<KeyName> = r.need("relayer_key", "the name of a key in the keystore");
+    let payer_keys = r.list("payer_keys", "the name of a key in the keystore");
+    let kind = match kind.as_deref() {
+        Some("native") => Some(ChainKind::Native(NativeChain {})),
+        Some("evm") => read_evm(&mut r, id.as_ref()).map(ChainKind::Evm),
+        Some(other) => {
+            let shown: String = other.chars().take(32).collect();
+            r.problem("kind", format!("is `{shown}`; it must be `native` or `evm`"));
+            // The keys of every kind count as known: the kind is what is wrong, not they.
+            r.ignore(&["gateway", "finality", "attestors", "quorum"]);
+            None
+        }
+        None => {
+            r.ignore(&["gateway", "finality", "attestors", "quorum"]);
+            None
+        }
+    };
+    r.finish();
+    Some(ChainSettings { id: id?, endpoints, relayer_key: relayer_key?, payer_keys, kind: kind? })
+}
+
+fn read_evm(r: &mut Reader, id: Option<&ChainId>) -> Option<EvmChain> {
+    let gateway: Option<Address> = r.need("gateway", "the gateway contract's address, 0x and 40 hex digits");
+    let finality = r.or("finality", EvmFinality::Tag, "`finalized` or a number of blocks");
+    let attestors: Vec<Endpoint> = r.list("attestors", "the URL of an attestor, such as http://127.0.0.1:8490");
+    let quorum = r.number("quorum", 1, 1, 64);
+    if attestors.is_empty() {
+        r.problem("attestors", "must name the attestors of this chain's headers");
+    } else if u64::try_from(attestors.len()).is_ok_and(|n| n < quorum) {
+        r.problem("quorum", format!("is {quorum}, but only {} attestors are named", attestors.len()));
+    }
+    let number = id.and_then(|id| {
+        let number = id.as_str().strip_prefix("eip155-").and_then(|n| n.parse().ok());
+        if number.is_none() {
+            r.problem("id", format!("is {id}; an EVM chain's id is eip155- and its chain number, such as eip155-1"));
+        }
+        number
+    });
+    Some(EvmChain { number: number?, gateway: gateway?, finality, attestors, quorum })
+}

@@ -1,0 +1,118 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use super::*;
+
+const GOOD: &str = r#"
+[http]
+auth = "off"
+
+[keystore]
+dir = "keys"
+
+[chains.native]
+id = "crosspoint-1"
+kind = "native"
+endpoints = ["http://127.0.0.1:26657"]
+relayer_key = "relayer"
+payer_keys = ["mall"]
+
+[chains.ethereum]
+id = "eip155-31337"
+kind = "evm"
+endpoints = ["http://127.0.0.1:8545", "https://node.example/v3/an-api-key"]
+relayer_key = "relayer-evm"
+gateway = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
+finality = 2
+attestors = ["http://127.0.0.1:8490"]
+"#;
+
+fn parse(text: &str, env: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let vars = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    Settings::parse(text, Path::new("conf/x.toml"), Some(vars))
+}
+
+fn problems(text: &str, env: &[(&str, &str)]) -> Vec<String> {
+    match parse(text, env) {
+        Err(SettingsError::Invalid { problems, .. }) => problems.iter().map(ToString::to_string).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_reference_file_is_valid() {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/crosspoint.toml"));
+    Settings::load_with(path, Some(HashMap::new())).unwrap();
+}
+
+#[test]
+fn the_environment_overrides_the_file_and_lists_take_commas() {
+    let env = [
+        ("CROSSPOINT__HTTP__LISTEN", "127.0.0.1:9000"),
+        ("CROSSPOINT__CHAINS__NATIVE__ENDPOINTS", "http://a:1, http://b:2"),
+        ("CROSSPOINT__RELAYER__BATCH_ITEMS", "7"),
+        ("CROSSPOINT_PASSPHRASE", "not a setting"),
+        ("OTHER", "x"),
+    ];
+    let settings = parse(GOOD, &env).unwrap();
+    assert_eq!(settings.http.listen.port(), 9000);
+    assert_eq!(settings.chains["native"].endpoints.len(), 2);
+    assert_eq!(settings.relayer.batch_items, 7);
+    assert_eq!(settings.keystore.dir, Path::new("conf/keys"));
+}
+
+#[test]
+fn every_problem_is_listed_at_once_with_its_path() {
+    let text = GOOD
+        .replace("auth = \"off\"", "auth = \"maybe\"\nlistne = \"x\"")
+        .replace("dir = \"keys\"", "")
+        .replace("finality = 2", "finality = 0\nquorum = 2")
+        .replace("relayer_key = \"relayer\"", "relayer_key = \"../relayer\"");
+    let found = problems(&text, &[("CROSSPOINT__LOG__FORMAT", "xml")]);
+    let starts = [
+        "http.auth must be `token` or `off`",
+        "http.listne is not a setting",
+        "log.format must be `people` or `json` (from the environment)",
+        "keystore.dir is missing",
+        "chains.native.relayer_key must be",
+        "chains.ethereum.finality must be",
+        "chains.ethereum.quorum is 2, but only 1",
+    ];
+    for start in starts {
+        assert!(found.iter().any(|p| p.starts_with(start)), "{start}\n{found:#?}");
+    }
+    assert_eq!(found.len(), starts.len(), "{found:#?}");
+}
+
+#[test]
+fn auth_is_off_on_loopback_only() {
+    let found = problems(GOOD, &[("CROSSPOINT__HTTP__LISTEN", "0.0.0.0:8480")]);
+    assert!(found[0].starts_with("http.auth is off, but listen = 0.0.0.0:8480"), "{found:?}");
+}
+
+#[test]
+fn dumps_hide_the_paths_of_endpoints() {
+    let settings = parse(GOOD, &[]).unwrap();
+    let dump = format!("{}{settings:?}", serde_json::to_string(&settings).unwrap());
+    assert!(dump.contains("https://node.example"));
+    assert!(!dump.contains("an-api-key"));
+}
+
+#[test]
+fn an_endpoint_with_a_password_is_refused() {
+    let found = problems(GOOD, &[("CROSSPOINT__CHAINS__NATIVE__ENDPOINTS", "http://user:pass@a:1")]);
+    assert!(found[0].contains("carries a user or password") && !found[0].contains("pass@"), "{found:?}");
+}
+
+#[test]
+fn a_chain_named_twice_is_refused() {
+    let found = problems(&GOOD.replace("eip155-31337", "crosspoint-1"), &[]);
+    assert!(found.iter().any(|p| p.contains("an EVM chain's id is eip155-")), "{found:?}");
+    let twice = format!("{GOOD}\n[chains.again]\nid = \"crosspoint-1\"\nkind = \"native\"\nendpoints = [\"http://c:1\"]\nrelayer_key = \"k\"\n");
+    assert!(problems(&twice, &[])[0].contains("name chain crosspoint-1 twice"));
+}
+
+#[test]
+fn syntax_errors_say_where() {
+    let e = parse("[http\n", &[]).unwrap_err().to_string();
+    assert!(e.contains("conf/x.toml") && e.contains("line 1"), "{e}");
+}
