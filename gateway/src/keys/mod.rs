@@ -12,7 +12,6 @@ pub mod v3;
 
 pub use passphrase::{PASSPHRASE_VARIABLE, Passphrase, PassphraseError, PassphraseSource};
 pub use store::{KeyInfo, KeyStore, KeyStoreError};
-pub(crate) use store::others_may_read;
 
 use alloy::signers::local::PrivateKeySigner;
 use crosspoint_adapters::signer::Signer;

@@ -33,7 +33,9 @@ pub enum KeyStoreError {
         dir: PathBuf,
     },
     /// No such key.
-    #[error("no key named {name} in {dir}; `crosspoint keys list` shows those there are, `crosspoint keys new` makes one")]
+    #[error(
+        "no key named {name} in {dir}; `crosspoint keys list` shows those there are, `crosspoint keys new` makes one"
+    )]
     NotFound {
         /// The name.
         name: KeyName,
@@ -129,12 +131,19 @@ impl KeyStore {
     ///
     /// # Errors
     /// The name is taken, the bytes are no key of this kind, or the system refused.
-    pub fn add(&self, name: &KeyName, kind: KeyKind, secret: &Secret, passphrase: &Passphrase) -> Result<KeyInfo, KeyStoreError> {
+    pub fn add(
+        &self,
+        name: &KeyName,
+        kind: KeyKind,
+        secret: &Secret,
+        passphrase: &Passphrase,
+    ) -> Result<KeyInfo, KeyStoreError> {
         let path = self.path(name);
         if path.exists() {
             return Err(KeyStoreError::Exists { name: name.clone(), dir: self.dir.clone() });
         }
-        let address = super::address(kind, secret).map_err(|source| KeyStoreError::Key { name: name.clone(), source })?;
+        let address =
+            super::address(kind, secret).map_err(|source| KeyStoreError::Key { name: name.clone(), source })?;
         let failed = |source| KeyStoreError::Crypto { name: name.clone(), source };
         let file = KeyFile {
             version: 3,
@@ -193,12 +202,11 @@ impl KeyStore {
             let (found, needed) = (file.kind.as_str(), kind.as_str());
             return Err(KeyStoreError::Kind { name: name.clone(), found, needed });
         }
-        let secret = file
-            .crypto
-            .open(passphrase)
-            .map_err(|source| KeyStoreError::Crypto { name: name.clone(), source })?;
+        let secret =
+            file.crypto.open(passphrase).map_err(|source| KeyStoreError::Crypto { name: name.clone(), source })?;
         // The MAC does not cover the kind and the address; the secret does.
-        let address = super::address(kind, &secret).map_err(|source| KeyStoreError::Key { name: name.clone(), source })?;
+        let address =
+            super::address(kind, &secret).map_err(|source| KeyStoreError::Key { name: name.clone(), source })?;
         if address.unwrap_or_default() != file.address {
             let reason = "its address is not that of its secret: the file was changed".into();
             return Err(KeyStoreError::Malformed { path: self.path(name), reason });
@@ -336,6 +344,15 @@ mod tests {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
             assert!(matches!(store.info(&name), Err(KeyStoreError::Permissions(_))));
         }
+    }
+
+    #[test]
+    fn ethereum_tools_open_our_files() {
+        let (_dir, store, passphrase) = store();
+        let name: KeyName = "payer".parse().unwrap();
+        let info = store.add(&name, KeyKind::Evm, &Secret::new([7; 32]), &passphrase).unwrap();
+        let signer = alloy::signers::local::PrivateKeySigner::decrypt_keystore(store.path(&name), "a long passphrase");
+        assert_eq!(info.address, Some(format!("{:#x}", signer.unwrap().address())));
     }
 
     #[test]

@@ -245,7 +245,10 @@ fn read(mut root: Reader, base: &Path) -> Option<Settings> {
         match chain::read(section) {
             Some(chain) => {
                 if let Some((other, _)) = chains.iter().find(|(_, c): &(_, &ChainSettings)| c.id == chain.id) {
-                    root.problem("chains", format!("name chain {} twice, as {other} and as {name}; remove one", chain.id));
+                    root.problem(
+                        "chains",
+                        format!("name chain {} twice, as {other} and as {name}; remove one", chain.id),
+                    );
                 }
                 chains.insert(name, chain);
             }
@@ -271,7 +274,12 @@ fn read_http(mut r: Reader, base: &Path) -> Option<Http> {
         }
         ("off", _) if listen.ip().is_loopback() => Some(Auth::Off),
         ("off", _) => {
-            r.problem("auth", format!("is off, but listen = {listen} can be reached by others; listen on 127.0.0.1 or set a token_file"));
+            r.problem(
+                "auth",
+                format!(
+                    "is off, but listen = {listen} can be reached by others; listen on 127.0.0.1 or set a token_file"
+                ),
+            );
             None
         }
         _ => {

@@ -143,7 +143,10 @@ impl Reader {
             let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
             if name.is_empty() || name.len() > 32 || !name.bytes().all(plain) {
                 let shown: String = name.chars().take(40).collect();
-                parent.problem(&shown, "must be named with 1 to 32 of a-z, 0-9 and _, so that the environment can name it");
+                parent.problem(
+                    &shown,
+                    "must be named with 1 to 32 of a-z, 0-9 and _, so that the environment can name it",
+                );
                 continue;
             }
             match value.kind {

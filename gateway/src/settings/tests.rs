@@ -1,4 +1,10 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 use super::*;
 
@@ -107,7 +113,9 @@ fn an_endpoint_with_a_password_is_refused() {
 fn a_chain_named_twice_is_refused() {
     let found = problems(&GOOD.replace("eip155-31337", "crosspoint-1"), &[]);
     assert!(found.iter().any(|p| p.contains("an EVM chain's id is eip155-")), "{found:?}");
-    let twice = format!("{GOOD}\n[chains.again]\nid = \"crosspoint-1\"\nkind = \"native\"\nendpoints = [\"http://c:1\"]\nrelayer_key = \"k\"\n");
+    let twice = format!(
+        "{GOOD}\n[chains.again]\nid = \"crosspoint-1\"\nkind = \"native\"\nendpoints = [\"http://c:1\"]\nrelayer_key = \"k\"\n"
+    );
     assert!(problems(&twice, &[])[0].contains("name chain crosspoint-1 twice"));
 }
 
