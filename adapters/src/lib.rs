@@ -9,5 +9,6 @@
 pub mod attestor;
 pub mod chain;
 pub mod error;
+pub mod evm;
 pub mod proven;
 pub mod signer;
