@@ -1,0 +1,28 @@
+//! The contracts' interfaces, read from their Solidity sources.
+
+#![allow(missing_docs, clippy::all, clippy::indexing_slicing, clippy::arithmetic_side_effects, unreachable_pub)]
+
+use alloy::sol;
+
+sol!("../contracts/src/interfaces/ICrosspointGateway.sol");
+sol!("../contracts/src/interfaces/ICrosspointRegistry.sol");
+sol!("../contracts/src/interfaces/ICheckpointClient.sol");
+
+sol! {
+    /// What is used of ERC-20 and EIP-2612.
+    interface IToken {
+        function approve(address spender, uint256 amount) external returns (bool);
+        function allowance(address owner, address spender) external view returns (uint256);
+        function balanceOf(address account) external view returns (uint256);
+        function totalSupply() external view returns (uint256);
+        function symbol() external view returns (string);
+    }
+}
+
+sol! {
+    /// Public parts of the contracts beside their interfaces.
+    interface IBindings {
+        function registry() external view returns (address);
+        function gateway() external view returns (address);
+    }
+}
