@@ -9,13 +9,16 @@ sol!("../contracts/src/interfaces/ICrosspointRegistry.sol");
 sol!("../contracts/src/interfaces/ICheckpointClient.sol");
 
 sol! {
-    /// What is used of ERC-20 and EIP-2612.
+    /// What is used of ERC-20, and errors of OpenZeppelin's contracts.
     interface IToken {
         function approve(address spender, uint256 amount) external returns (bool);
         function allowance(address owner, address spender) external view returns (uint256);
         function balanceOf(address account) external view returns (uint256);
         function totalSupply() external view returns (uint256);
         function symbol() external view returns (string);
+        error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
+        error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
+        error AccessManagedUnauthorized(address caller);
     }
 }
 

@@ -4,13 +4,15 @@
 //! - [`settings`]: what an adapter is told.
 //! - [`block`]: headers, their hash checked.
 //! - [`sender`]: transactions: gas, fees, nonces, receipts.
-//! - [`contracts`], [`record`]: the contracts' interfaces and byte formats.
+//! - [`contracts`], [`record`], [`calldata`], [`revert`]: the contracts' interfaces, byte formats and errors.
 //! - [`anvil`]: the development chain as a child process.
 
 pub mod anvil;
 pub mod block;
+pub mod calldata;
 pub mod contracts;
 pub mod record;
+pub mod revert;
 pub mod rpc;
 pub mod sender;
 pub mod settings;

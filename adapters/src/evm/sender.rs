@@ -6,7 +6,8 @@
 //! run of the program is filled. A restart therefore needs no file.
 
 use super::block::{self, BlockId};
-use super::rpc::{Rpc, RpcError};
+use super::revert;
+use super::rpc::{NodeError, Rpc, RpcError};
 use super::settings::FeeSettings;
 use crate::error::ChainError;
 use alloy::consensus::{SignableTransaction, TxEip1559, TxEnvelope, TxLegacy};
@@ -54,13 +55,10 @@ pub struct Call {
     pub to: Option<Address>,
     /// Call data, or the contract's creation code.
     pub data: Bytes,
-    /// Gas that is set aside at least, whatever the estimate says. Batches skip items that run out of
-    /// gas, so that an estimate may find too little enough.
-    pub min_gas: u64,
+    /// Gas beyond the estimate and its headroom. Batches skip items that run short of gas, so that an
+    /// estimate may find too little enough.
+    pub extra_gas: u64,
 }
-
-/// Turns what a reverted call returned into words.
-pub type RevertWords = fn(&[u8]) -> String;
 
 #[derive(Default)]
 struct Wallet {
@@ -79,15 +77,14 @@ pub struct Sender {
     chain_number: u64,
     fees: FeeSettings,
     poll: Duration,
-    words: RevertWords,
     wallets: Mutex<HashMap<Address, Arc<Wallet>>>,
 }
 
 impl Sender {
     /// A sender over `rpc`; receipts are looked for every `poll`.
     #[must_use]
-    pub fn new(rpc: Arc<Rpc>, chain_number: u64, fees: FeeSettings, poll: Duration, words: RevertWords) -> Self {
-        Self { rpc, chain_number, fees, poll, words, wallets: Mutex::default() }
+    pub fn new(rpc: Arc<Rpc>, chain_number: u64, fees: FeeSettings, poll: Duration) -> Self {
+        Self { rpc, chain_number, fees, poll, wallets: Mutex::default() }
     }
 
     fn wallet(&self, address: Address) -> Arc<Wallet> {
@@ -107,10 +104,7 @@ impl Sender {
 
     fn refusal(&self, error: RpcError, method: &str) -> ChainError {
         match error {
-            RpcError::Node(node) => {
-                let reason = node.revert.as_ref().map_or_else(|| node.to_string(), |data| (self.words)(data));
-                self.rejected(reason, false)
-            }
+            RpcError::Node(NodeError { revert: Some(data), .. }) => revert::to_error(self.rpc.chain(), &data),
             other => other.into_chain_error(self.rpc.chain(), method),
         }
     }
@@ -126,7 +120,7 @@ impl Sender {
             self.rpc.each(|s| async move { s.request(METHOD, params).await.map_err(|e| self.refusal(e, METHOD)) }).await?;
         let estimate = estimate.to::<u64>();
         let headroom = u128::from(estimate).saturating_mul(u128::from(self.fees.gas_headroom_percent)) / 100;
-        let gas = estimate.saturating_add(u64::try_from(headroom).unwrap_or(u64::MAX)).max(call.min_gas);
+        let gas = estimate.saturating_add(u64::try_from(headroom).unwrap_or(u64::MAX)).saturating_add(call.extra_gas);
         if gas > self.fees.max_gas {
             let max = self.fees.max_gas;
             return Err(ChainError::InvalidRequest(format!(
@@ -360,7 +354,7 @@ impl Sender {
             Fee::Market { max, tip } => Fee::Market { max: twice(max), tip: twice(tip) },
             Fee::Legacy(price) => Fee::Legacy(twice(price)),
         };
-        let nothing = Call { to: Some(signer.address()), data: Bytes::new(), min_gas: 0 };
+        let nothing = Call { to: Some(signer.address()), data: Bytes::new(), extra_gas: 0 };
         if let Ok((hash, raw)) = self.sign(signer, &nothing, nonce, 21_000, fee) {
             tracing::warn!(chain = %self.rpc.chain(), nonce, %hash, "filling a nonce that nobody watches");
             let _ = self.broadcast(hash, &raw).await;
@@ -374,6 +368,7 @@ impl Sender {
         match call.to {
             Some(to) => match self.simulate(from, to, &call.data, at).await {
                 Err(ChainError::Rejected { reason, .. }) => format!("{reason} (transaction {tx})"),
+                Err(error @ (ChainError::Frozen(_) | ChainError::Expired(_))) => format!("{error} (transaction {tx})"),
                 _ => format!("transaction {tx} reverted; run alone before its block it would not have"),
             },
             None => format!("the creation of a contract in transaction {tx} reverted"),
