@@ -16,6 +16,7 @@ sol! {
         function balanceOf(address account) external view returns (uint256);
         function totalSupply() external view returns (uint256);
         function symbol() external view returns (string);
+        error SafeERC20FailedOperation(address token);
         error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed);
         error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed);
         error AccessManagedUnauthorized(address caller);
@@ -23,9 +24,19 @@ sol! {
 }
 
 sol! {
-    /// Public parts of the contracts beside their interfaces.
+    /// Public parts of the contracts beside their interfaces, and errors of their libraries.
     interface IBindings {
         function registry() external view returns (address);
         function gateway() external view returns (address);
+        function bindIntents(address intents) external;
+        error BatchMalformed();
+        error OutboxMalformed();
+        error CheckpointMalformed();
+        error SetNotAscending(uint256 index);
+        error BadSignature(uint256 index);
+        error QuorumNotReached(uint256 signed, uint256 total);
+        error IntentExpired(uint256 deadline);
+        error WrongNonce(uint256 expected);
+        error WrongSigner(address signer);
     }
 }

@@ -11,8 +11,16 @@ pub mod anvil;
 pub mod block;
 pub mod calldata;
 pub mod contracts;
+mod events;
+pub mod gateway;
+mod prove;
 pub mod record;
 pub mod revert;
 pub mod rpc;
 pub mod sender;
 pub mod settings;
+mod submit;
+mod supply;
+
+pub use gateway::{BASE_SLOT, EvmChain};
+pub use settings::{EvmSettings, FeeSettings, Finality};

@@ -1,6 +1,7 @@
 //! What a reverted call says, in words and classified.
 
 use super::contracts::{
+    IBindings::IBindingsErrors as LibraryErrors,
     ICheckpointClient::ICheckpointClientErrors as ClientErrors, ICrosspointGateway::ICrosspointGatewayErrors as GatewayErrors,
     ICrosspointRegistry::ICrosspointRegistryErrors as RegistryErrors, IToken::ITokenErrors as TokenErrors,
 };
@@ -51,11 +52,6 @@ fn client_error(chain: &ChainId, error: &ClientErrors) -> ChainError {
         }
         ClientErrors::FromTheFuture(e) => rejected(format!("the update's time {} is ahead of this chain's", e.time), true),
         ClientErrors::WrongSet(_) => rejected("another validator set signs now; a rotation comes first".into(), true),
-        ClientErrors::SetNotAscending(e) => rejected(format!("validator {} is out of order", e.index), false),
-        ClientErrors::BadSignature(e) => rejected(format!("signature {} is not the validator's", e.index), false),
-        ClientErrors::QuorumNotReached(e) => {
-            rejected(format!("power {} of {} signed; more than two thirds are needed", e.signed, e.total), false)
-        }
         ClientErrors::NoConflict(_) => rejected("the evidence shows no conflict".into(), false),
         ClientErrors::Malformed(_) => rejected("the call's bytes are malformed".into(), false),
         ClientErrors::Unauthorized(_) => rejected("the caller may not do this".into(), false),
@@ -74,6 +70,9 @@ fn words(data: &[u8]) -> (String, bool) {
             RegistryErrors::NotFound(_) => ("it does not exist".into(), false),
         };
     }
+    if let Ok(error) = LibraryErrors::abi_decode(data) {
+        return (library_words(&error), false);
+    }
     if let Ok(error) = TokenErrors::abi_decode(data) {
         return match error {
             TokenErrors::ERC20InsufficientBalance(e) => {
@@ -82,6 +81,7 @@ fn words(data: &[u8]) -> (String, bool) {
             TokenErrors::ERC20InsufficientAllowance(e) => {
                 (format!("{} may move {} points, {} are needed", e.spender, e.allowance, e.needed), false)
             }
+            TokenErrors::SafeERC20FailedOperation(e) => (format!("token {} refused the transfer", e.token), false),
             TokenErrors::AccessManagedUnauthorized(e) => (format!("{} may not do this", e.caller), false),
         };
     }
@@ -94,6 +94,22 @@ fn words(data: &[u8]) -> (String, bool) {
     match data.get(..4) {
         None => ("the contract gave no reason".into(), false),
         Some(selector) => (format!("the contract failed with the unknown error 0x{}", hex::encode(selector)), false),
+    }
+}
+
+fn library_words(error: &LibraryErrors) -> String {
+    match error {
+        LibraryErrors::BatchMalformed(_) => "the batch's bytes are malformed".into(),
+        LibraryErrors::OutboxMalformed(_) => "the outbox proof's bytes are malformed".into(),
+        LibraryErrors::CheckpointMalformed(_) => "the checkpoint's bytes are malformed".into(),
+        LibraryErrors::SetNotAscending(e) => format!("validator {} is out of order", e.index),
+        LibraryErrors::BadSignature(e) => format!("signature {} is not the validator's", e.index),
+        LibraryErrors::QuorumNotReached(e) => {
+            format!("power {} of {} signed; more than two thirds are needed", e.signed, e.total)
+        }
+        LibraryErrors::IntentExpired(e) => format!("the signed intent expired at {}", e.deadline),
+        LibraryErrors::WrongNonce(e) => format!("the signed intent's nonce is not {}", e.expected),
+        LibraryErrors::WrongSigner(e) => format!("{} signed the intent, not the payer", e.signer),
     }
 }
 
@@ -128,14 +144,12 @@ fn gateway_words(error: &GatewayErrors) -> (String, bool) {
         },
         GatewayErrors::HashlockUsed(e) => (format!("the hashlock {} was used before by this sender", e.hashlock), false),
         GatewayErrors::MayNotTransact(e) => (format!("{} may not transact", e.account), false),
-        GatewayErrors::IntentExpired(e) => (format!("the signed intent expired at {}", e.deadline), false),
-        GatewayErrors::WrongNonce(e) => (format!("the signed intent's nonce is not {}", e.expected), false),
-        GatewayErrors::WrongSigner(e) => (format!("{} signed the intent, not the payer", e.signer), false),
         GatewayErrors::TransferNotExact(e) => {
             (format!("the token moved {} points, not the amount: tokens that take fees are not supported", e.received), false)
         }
         GatewayErrors::PayoutFailed(_) => ("the token refused the payout".into(), true),
         GatewayErrors::NothingOwed(_) => ("nothing is owed to this party".into(), false),
+        GatewayErrors::NotEnoughGas(_) => ("the transaction had too little gas".into(), true),
         GatewayErrors::ProofInvalid(_) => ("the proof does not hold".into(), false),
         GatewayErrors::Malformed(_) => ("the call's bytes are malformed".into(), false),
         GatewayErrors::Unauthorized(_) => ("the caller may not do this".into(), false),

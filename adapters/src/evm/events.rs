@@ -1,0 +1,394 @@
+//! Reads the gateway's logs as packet events, and checks what can be checked about them.
+//!
+//! A node may withhold logs or make some up. A withheld `Sent` breaks the chain of sequences and of
+//! block numbers that each `Sent` carries, or disagrees with the client's counters in the state; a
+//! made-up one disagrees with the commitment that the state is proven to hold. Either is answered with
+//! [`ChainError::Untrustworthy`] and the next endpoint is asked.
+
+use super::block::{self, Block, BlockId};
+use super::contracts::ICrosspointGateway::{ICrosspointGatewayEvents as Event, LockEnd as ContractEnd, Sent};
+use super::contracts::ICrosspointRegistry::{self, ClientInfo};
+use super::gateway::{BASE_SLOT, EvmChain, state_error};
+use super::prove;
+use super::record::{decode_sent, parse_client};
+use super::rpc::{RpcError, Session};
+use crate::chain::{AckCause, Chain, ChainEvent, LockEnd, PacketEvent, TxId};
+use crate::error::ChainError;
+use alloy::primitives::{B256, Bytes, FixedBytes, U256, keccak256};
+use alloy::rpc::types::Log;
+use alloy::sol_types::{SolCall, SolEventInterface};
+use crosspoint_light_proofs::attested::storage_slot;
+use crosspoint_protocol::ack::{Acknowledgement, UNIVERSAL_ERROR_ACK};
+use crosspoint_protocol::ids::{ClientId, Height, Sequence};
+use crosspoint_protocol::secret::Preimage;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Most logs of one answer.
+const MAX_LOGS: usize = 50_000;
+/// Most `Sent` packets of one range whose commitments are proven.
+const MAX_CHECKED: usize = 2_000;
+
+/// A log with its place, decoded.
+struct Decoded {
+    block: u64,
+    index: u64,
+    tx: B256,
+    event: Event,
+}
+
+impl EvmChain {
+    pub(super) async fn read_events(&self, from: Height, to: Height) -> Result<Vec<ChainEvent>, ChainError> {
+        let mut events = vec![];
+        let mut start = from.max(self.settings.deployed_at);
+        while start <= to {
+            let end = Height(start.0.saturating_add(self.settings.log_range.saturating_sub(1))).min(to);
+            events.extend(self.rpc.each(|session| self.read_range(session, start, end)).await?);
+            start = end.next();
+        }
+        Ok(events)
+    }
+
+    async fn read_range(&self, session: Session<'_>, from: Height, to: Height) -> Result<Vec<ChainEvent>, ChainError> {
+        let logs = self.logs(session, from, to).await?;
+        let last = block::existing(session, BlockId::Number(to)).await?;
+        let mut blocks: BTreeMap<u64, Block> = BTreeMap::new();
+        let mut decoded = vec![];
+        for log in logs {
+            if let Some(log) = self.decode(session, &mut blocks, &last, from, to, log).await? {
+                decoded.push(log);
+            }
+        }
+        decoded.sort_by_key(|log| (log.block, log.index));
+        let infos = self.client_infos_at(session, &last).await?;
+        check_links(session, from, to, &infos, &decoded)?;
+        let counterparties = counterparties(session, &infos)?;
+        let events = to_events(session, &blocks, &counterparties, &decoded)?;
+        self.check_commitments(session, &last, &events).await?;
+        Ok(events)
+    }
+
+    /// The gateway's logs. A range that a node finds too large is halved.
+    async fn logs(&self, session: Session<'_>, from: Height, to: Height) -> Result<Vec<Log>, ChainError> {
+        const METHOD: &str = "eth_getLogs";
+        let mut logs: Vec<Log> = vec![];
+        let mut ranges = vec![(from, to)];
+        while let Some((from, to)) = ranges.pop() {
+            let filter = json!([{
+                "address": self.settings.gateway,
+                "fromBlock": BlockId::Number(from).to_param(),
+                "toBlock": BlockId::Number(to).to_param(),
+            }]);
+            match session.request::<Vec<Log>>(METHOD, &filter).await {
+                Ok(found) => logs.extend(found),
+                Err(RpcError::Node(_) | RpcError::Malformed { .. }) if from < to => {
+                    let middle = Height(from.0.saturating_add(to.0.saturating_sub(from.0) / 2));
+                    ranges.push((middle.next(), to));
+                    ranges.push((from, middle));
+                }
+                Err(error) => return Err(error.into_chain_error(session.chain(), METHOD)),
+            }
+            if logs.len() > MAX_LOGS {
+                return Err(session.malformed(METHOD, format!("more than {MAX_LOGS} logs")));
+            }
+        }
+        Ok(logs)
+    }
+
+    async fn decode(
+        &self,
+        session: Session<'_>,
+        blocks: &mut BTreeMap<u64, Block>,
+        last: &Block,
+        from: Height,
+        to: Height,
+        log: Log,
+    ) -> Result<Option<Decoded>, ChainError> {
+        const METHOD: &str = "eth_getLogs";
+        let (Some(number), Some(hash), Some(index), Some(tx)) =
+            (log.block_number, log.block_hash, log.log_index, log.transaction_hash)
+        else {
+            return Err(session.malformed(METHOD, "a log without its place"));
+        };
+        if log.inner.address != self.settings.gateway || number < from.0 || number > to.0 || log.removed {
+            return Err(session.lie("a log that was not asked for"));
+        }
+        if !blocks.contains_key(&number) {
+            let block = if number == last.header.number {
+                last.clone()
+            } else {
+                block::existing(session, BlockId::Number(Height(number))).await?
+            };
+            blocks.insert(number, block);
+        }
+        if blocks.get(&number).is_none_or(|block| block.hash != hash) {
+            return Err(session.lie(format!("a log of block {number} is not of that block")));
+        }
+        // Events that the interface does not name say nothing about packets.
+        let event = Event::decode_log(&log.inner).ok().map(|event| event.data);
+        Ok(event.map(|event| Decoded { block: number, index, tx, event }))
+    }
+
+    /// The clients in the state after `block`; where the node has no such state any more, in the newest.
+    async fn client_infos_at(&self, session: Session<'_>, block: &Block) -> Result<Vec<ClientInfo>, ChainError> {
+        match self.client_infos_in(session, BlockId::Number(Height(block.header.number))).await {
+            Err(ChainError::Pruned { .. }) => self.client_infos_in(session, BlockId::Latest).await,
+            other => other,
+        }
+    }
+
+    async fn client_infos_in(&self, session: Session<'_>, at: BlockId) -> Result<Vec<ClientInfo>, ChainError> {
+        let count = self.read_in(session, &ICrosspointRegistry::clientCountCall {}, at).await?;
+        let mut infos = vec![];
+        for index in 0..self.bounded(count, "clients")? {
+            infos.push(self.read_in(session, &ICrosspointRegistry::clientAtCall { index: U256::from(index) }, at).await?);
+        }
+        Ok(infos)
+    }
+
+    async fn read_in<C: SolCall>(&self, session: Session<'_>, call: &C, at: BlockId) -> Result<C::Return, ChainError> {
+        const METHOD: &str = "eth_call";
+        let height = match at {
+            BlockId::Number(height) => height,
+            BlockId::Latest | BlockId::Finalized => Height(0),
+        };
+        let params = json!([{ "to": self.registry, "data": Bytes::from(call.abi_encode()) }, at.to_param()]);
+        let answer: Bytes = session.request(METHOD, &params).await.map_err(|e| state_error(session, e, METHOD, height))?;
+        C::abi_decode_returns_validate(&answer)
+            .map_err(|_| session.malformed(METHOD, format!("not an answer of {}", C::SIGNATURE)))
+    }
+
+    /// Each packet sent must be the one whose commitment the state holds, unless it has ended since.
+    async fn check_commitments(&self, session: Session<'_>, block: &Block, events: &[ChainEvent]) -> Result<(), ChainError> {
+        let sent: Vec<_> = events
+            .iter()
+            .filter_map(|event| match &event.event {
+                PacketEvent::Sent { packet } => Some(packet),
+                PacketEvent::Received { .. } | PacketEvent::AckWritten { .. } | PacketEvent::Ended { .. } => None,
+            })
+            .take(MAX_CHECKED)
+            .collect();
+        if sent.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<B256> = sent.iter().map(|packet| storage_slot(&packet.commitment_path(), &BASE_SLOT)).collect();
+        let gateway = self.settings.gateway;
+        let slots = match prove::slots(session, block, gateway, &keys).await {
+            Err(ChainError::Pruned { .. }) => {
+                let latest = block::existing(session, BlockId::Latest).await?;
+                prove::slots(session, &latest, gateway, &keys).await?.1
+            }
+            other => other?.1,
+        };
+        for (packet, slot) in sent.iter().zip(slots) {
+            if slot.value.is_some_and(|value| value.0 != packet.commitment()) {
+                return Err(session.lie(format!(
+                    "the packet logged as {} of client {} is not the one that was sent",
+                    packet.sequence, packet.source_client
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn client_id(session: Session<'_>, word: &FixedBytes<32>) -> Result<ClientId, ChainError> {
+    parse_client(&word.0).map_err(|e| session.malformed("eth_getLogs", e))
+}
+
+fn counterparties(session: Session<'_>, infos: &[ClientInfo]) -> Result<BTreeMap<ClientId, ClientId>, ChainError> {
+    infos.iter().map(|info| Ok((client_id(session, &info.client)?, client_id(session, &info.counterparty)?))).collect()
+}
+
+/// Every packet that a client sent in `from..=to` must be there: see the module's page.
+fn check_links(
+    session: Session<'_>,
+    from: Height,
+    to: Height,
+    infos: &[ClientInfo],
+    logs: &[Decoded],
+) -> Result<(), ChainError> {
+    let mut sent: BTreeMap<B256, Vec<(u64, &Sent)>> = BTreeMap::new();
+    for log in logs {
+        if let Event::Sent(event) = &log.event {
+            sent.entry(topic(event.client)).or_default().push((log.block, event));
+        }
+    }
+    for info in infos {
+        let list = sent.remove(&topic(info.client)).unwrap_or_default();
+        let client = client_id(session, &info.client)?;
+        let lie = |what: String| session.lie(format!("Sent events of client {client} are missing: {what}"));
+        for pair in list.windows(2) {
+            if let [(block, one), (_, next)] = pair
+                && (one.sequence.checked_add(1) != Some(next.sequence) || next.previousBlock != *block)
+            {
+                return Err(lie(format!("after {} comes {}", one.sequence, next.sequence)));
+            }
+        }
+        if let Some((_, first)) = list.first()
+            && first.previousBlock >= from.0
+        {
+            return Err(lie(format!("one before {} in block {}", first.sequence, first.previousBlock)));
+        }
+        // The counters may be of a later state than `to`; then they say nothing about this range's end.
+        if info.lastSendBlock <= to.0 {
+            let newest = list.last().map(|(block, event)| (*block, event.sequence));
+            let expected = (info.lastSendBlock >= from.0 && info.lastSendBlock > 0)
+                .then(|| (info.lastSendBlock, info.nextSequence.saturating_sub(1)));
+            if newest != expected {
+                return Err(lie(format!("the last in the state is of block {}", info.lastSendBlock)));
+            }
+        }
+    }
+    match sent.keys().next() {
+        None => Ok(()),
+        Some(client) => Err(session.lie(format!("a Sent event of {client}, which is no client"))),
+    }
+}
+
+fn topic(client: FixedBytes<32>) -> B256 {
+    client
+}
+
+fn to_events(
+    session: Session<'_>,
+    blocks: &BTreeMap<u64, Block>,
+    counterparties: &BTreeMap<ClientId, ClientId>,
+    logs: &[Decoded],
+) -> Result<Vec<ChainEvent>, ChainError> {
+    let mut events: Vec<ChainEvent> = vec![];
+    let (mut at_block, mut next) = (None, 0_u32);
+    for log in logs {
+        let Some(block) = blocks.get(&log.block) else { continue };
+        if at_block != Some(log.block) {
+            (at_block, next) = (Some(log.block), 0);
+        }
+        for event in packet_events(session, counterparties, &log.event)? {
+            events.push(ChainEvent { block: block.tip(), index: next, tx: TxId(log.tx.to_string()), event });
+            next = next.saturating_add(1);
+        }
+    }
+    Ok(events)
+}
+
+fn packet_events(
+    session: Session<'_>,
+    counterparties: &BTreeMap<ClientId, ClientId>,
+    event: &Event,
+) -> Result<Vec<PacketEvent>, ChainError> {
+    Ok(match event {
+        Event::Sent(sent) => {
+            let client = client_id(session, &sent.client)?;
+            let dest = counterparties.get(&client).ok_or_else(|| session.lie(format!("there is no client {client}")))?;
+            let packet = decode_sent(&client, dest, &sent.denom, &sent.record)
+                .map_err(|e| session.malformed("eth_getLogs", format!("Sent {} of {client}: {e}", sent.sequence)))?;
+            if packet.sequence.0 != sent.sequence {
+                return Err(session.lie("a Sent event whose record has another sequence"));
+            }
+            vec![PacketEvent::Sent { packet }]
+        }
+        Event::Received(received) => {
+            let client = client_id(session, &received.client)?;
+            if received.sequences.len() % 8 != 0 {
+                return Err(session.malformed("eth_getLogs", "a Received event with a broken list"));
+            }
+            received
+                .sequences
+                .as_chunks::<8>()
+                .0
+                .iter()
+                .map(|sequence| PacketEvent::Received {
+                    dest_client: client.clone(),
+                    sequence: Sequence(u64::from_be_bytes(*sequence)),
+                })
+                .collect()
+        }
+        Event::Refused(refused) => {
+            let (dest_client, sequence) = (client_id(session, &refused.client)?, Sequence(refused.sequence));
+            vec![
+                PacketEvent::Received { dest_client: dest_client.clone(), sequence },
+                PacketEvent::AckWritten {
+                    dest_client,
+                    sequence,
+                    ack: UNIVERSAL_ERROR_ACK.to_vec(),
+                    cause: AckCause::Refused,
+                },
+            ]
+        }
+        Event::Claimed(claimed) => vec![PacketEvent::AckWritten {
+            dest_client: client_id(session, &claimed.client)?,
+            sequence: Sequence(claimed.sequence),
+            ack: Acknowledgement::Success(Preimage::new(claimed.preimage.0)).encode(),
+            cause: AckCause::Claimed,
+        }],
+        Event::Voided(voided) => vec![PacketEvent::AckWritten {
+            dest_client: client_id(session, &voided.client)?,
+            sequence: Sequence(voided.sequence),
+            ack: UNIVERSAL_ERROR_ACK.to_vec(),
+            cause: AckCause::Voided,
+        }],
+        Event::Ended(ended) => {
+            let end = match ended.end {
+                ContractEnd::Settled => LockEnd::Settled,
+                ContractEnd::Refunded => LockEnd::Refunded,
+                ContractEnd::TimedOut => LockEnd::TimedOut,
+                ContractEnd::None | ContractEnd::__Invalid => {
+                    return Err(session.malformed("eth_getLogs", "an Ended event without an end"));
+                }
+            };
+            let source_client = client_id(session, &ended.client)?;
+            vec![PacketEvent::Ended { source_client, sequence: Sequence(ended.sequence), end }]
+        }
+        Event::Skipped(_) | Event::Owed(_) | Event::Withdrawn(_) => vec![],
+    })
+}
+
+impl EvmChain {
+    /// The 112-byte header of a state that the client has stored, rebuilt from its `Updated` event and
+    /// checked against the digest in the contract.
+    pub(super) async fn stored_header(&self, client: &ClientId, height: Height) -> Result<Vec<u8>, ChainError> {
+        use super::contracts::ICheckpointClient::{self, ICheckpointClientEvents as ClientEvent};
+        let info = self.client_info(client).await?;
+        let light_client = info.lightClient;
+        let word = B256::from(super::record::client_word(client));
+        let digest_call = ICheckpointClient::stateDigestCall { client: word, height: height.0 };
+        let digest = self.read(light_client, &digest_call, BlockId::Latest).await?;
+        let not_stored = || ChainError::NotYet(format!("client {client} does not trust a state at height {height}"));
+        if digest.is_zero() {
+            return Err(not_stored());
+        }
+        let topics = json!([null, word, B256::from(U256::from(height.0))]);
+        let from = BlockId::Number(self.settings.deployed_at).to_param();
+        let filter = json!([{ "address": light_client, "fromBlock": from, "toBlock": "latest", "topics": topics }]);
+        let logs: Vec<Log> = self.rpc.call("eth_getLogs", filter).await?;
+        let chain_id = &info.chainId;
+        for log in logs {
+            let Ok(ClientEvent::Updated(updated)) = ClientEvent::decode_log(&log.inner).map(|log| log.data) else {
+                continue;
+            };
+            let header = [
+                &height.0.to_be_bytes()[..],
+                &updated.time.to_be_bytes(),
+                updated.appHash.as_slice(),
+                info.setHash.as_slice(),
+                info.setHash.as_slice(),
+            ]
+            .concat();
+            let words = (
+                keccak256("crosspoint/checkpoint/v1"),
+                keccak256(chain_id),
+                U256::from(height.0),
+                U256::from(updated.time),
+                updated.appHash,
+                info.setHash,
+                info.setHash,
+            );
+            if keccak256(alloy::sol_types::SolValue::abi_encode(&words)) == digest {
+                return Ok(header);
+            }
+        }
+        Err(ChainError::NotYet(format!(
+            "the state at height {height} of client {client} is stored, but signed by a set that has rotated since; send an update"
+        )))
+    }
+}
