@@ -1,0 +1,243 @@
+//! Packet events of blocks, in order. Bytes of events are not bound by any header, so what an endpoint
+//! leaves out is looked for: packet numbers rise by one, and results must be those the next header names.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crosspoint_ledger::events::{AckCause as LedgerCause, Event, EventError, LockEnd as LedgerEnd};
+use crosspoint_ledger::query::{PacketQuery, PacketView};
+use crosspoint_protocol::ids::{ClientId, Height, Sequence};
+use futures::{StreamExt, TryStreamExt};
+use tendermint::merkle::simple_hash_from_byte_vectors;
+use tendermint::crypto::default::Sha256;
+use tendermint::{Block, Hash, abci};
+use tendermint_rpc::endpoint::{block, block_results};
+
+use super::query::seconds;
+use super::rpc::Endpoint;
+use crate::chain::{AckCause, ChainEvent, LockEnd, PacketEvent, Tip, TxId};
+use crate::error::ChainError;
+
+/// How many blocks are asked for at once.
+const CONCURRENCY: usize = 8;
+/// Most packets looked up that an earlier answer left out.
+const MAX_MISSING: usize = 100;
+/// Most blocks of one call: a longer range is asked for in parts.
+pub const MAX_BLOCKS: u64 = 1_000;
+
+/// The newest packet seen through each client, to notice what an answer leaves out.
+#[derive(Debug, Default)]
+pub(crate) struct SentMemory(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    // Everything up to this block was seen.
+    scanned_to: Height,
+    last: BTreeMap<ClientId, Sequence>,
+}
+
+/// Packets that an earlier answer must have left out.
+type Missing = Vec<(ClientId, Sequence)>;
+
+impl SentMemory {
+    /// Checks that the packets sent in `events` rise by one per client. A gap within them is this
+    /// endpoint's; a gap to what was seen before is an earlier answer's, and is returned.
+    fn missing(&self, endpoint: &Endpoint, from: Height, events: &[ChainEvent]) -> Result<Missing, ChainError> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let contiguous = seen.scanned_to.next() == from;
+        let mut here: BTreeMap<&ClientId, Sequence> = BTreeMap::new();
+        let mut missing = Missing::new();
+        for event in events {
+            let PacketEvent::Sent { packet } = &event.event else { continue };
+            let (client, sequence) = (&packet.source_client, packet.sequence);
+            match here.insert(client, sequence) {
+                Some(before) if before.next() != sequence => {
+                    return Err(endpoint.untrustworthy(format!(
+                        "packet {sequence} of {client} follows packet {before}: something was left out"
+                    )));
+                }
+                Some(_) => {}
+                None if contiguous => {
+                    let before = seen.last.get(client).copied().unwrap_or(sequence);
+                    let gap = before.next().0..sequence.0;
+                    missing.extend(gap.take(MAX_MISSING).map(|number| (client.clone(), Sequence(number))));
+                }
+                None => {}
+            }
+        }
+        Ok(missing)
+    }
+
+    fn remember(&self, to: Height, events: &[ChainEvent]) {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if to < seen.scanned_to {
+            return;
+        }
+        seen.scanned_to = to;
+        for event in events {
+            if let PacketEvent::Sent { packet } = &event.event {
+                seen.last.insert(packet.source_client.clone(), packet.sequence);
+            }
+        }
+    }
+}
+
+/// The packet events of blocks `from..=to` as one endpoint tells them. If an earlier answer left a packet
+/// out, the events of its block come first.
+pub(crate) async fn range(
+    endpoint: &Arc<Endpoint>,
+    memory: &SentMemory,
+    from: Height,
+    to: Height,
+) -> Result<Vec<ChainEvent>, ChainError> {
+    let blocks: Vec<Vec<ChainEvent>> = futures::stream::iter(from.0..=to.0)
+        .map(|height| of_block(endpoint, Height(height)))
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let events = blocks.concat();
+    let mut late = Vec::new();
+    for (client, sequence) in memory.missing(endpoint, from, &events)? {
+        let has = |event: &ChainEvent| {
+            matches!(&event.event, PacketEvent::Sent { packet }
+                if packet.source_client == client && packet.sequence == sequence)
+        };
+        if late.iter().any(has) {
+            continue;
+        }
+        tracing::warn!(chain = %endpoint.chain(), %client, %sequence, "an earlier answer left a packet out");
+        let query = PacketQuery { client: client.clone(), sequence };
+        let view: PacketView = endpoint.view("/packet", &query, Height(0)).await?;
+        let block = of_block(endpoint, view.sent.height).await?;
+        if !block.iter().any(has) {
+            return Err(endpoint.untrustworthy(format!("packet {sequence} of {client} is not in the block it names")));
+        }
+        late.extend(block);
+    }
+    memory.remember(to, &events);
+    late.extend(events);
+    Ok(late)
+}
+
+async fn of_block(endpoint: &Endpoint, height: Height) -> Result<Vec<ChainEvent>, ChainError> {
+    let number = endpoint.height(height)?;
+    let results = match endpoint.call(block_results::Request::new(number)).await {
+        Ok(results) => results,
+        Err(error) => return Err(endpoint.explain("block_results", height, error).await),
+    };
+    if results.height != number {
+        return Err(endpoint.untrustworthy(format!("asked for results of block {height}, got {}", results.height)));
+    }
+    let results = results.txs_results.unwrap_or_default();
+    let mut found = Vec::new();
+    for (index, result) in results.iter().enumerate() {
+        for event in packet_events(endpoint, &result.events)? {
+            if !result.code.is_ok() {
+                return Err(endpoint.untrustworthy(format!("block {height}: a failed transaction has packet events")));
+            }
+            found.push((index, event));
+        }
+    }
+    // Most blocks move no packet, and their bodies are not fetched.
+    if found.is_empty() {
+        return Ok(vec![]);
+    }
+    let block = block_at(endpoint, height).await?;
+    if block.data.len() != results.len() {
+        let (txs, results) = (block.data.len(), results.len());
+        return Err(endpoint.untrustworthy(format!("block {height} has {txs} transactions and {results} results")));
+    }
+    let time = seconds(block.header.time).ok_or_else(|| endpoint.malformed("block", "a time before 1970"))?;
+    let tip = Tip { height, time };
+    let with_tx = |(number, (index, event)): (usize, (usize, PacketEvent))| {
+        let tx = block.data.get(index).map(|bytes| tx_id(bytes))?;
+        Some(ChainEvent { block: tip, index: u32::try_from(number).ok()?, tx, event })
+    };
+    let events: Option<Vec<_>> = found.into_iter().enumerate().map(with_tx).collect();
+    events.ok_or_else(|| endpoint.malformed("block_results", format!("block {height} has too many events")))
+}
+
+/// A block whose header names its transactions.
+async fn block_at(endpoint: &Endpoint, height: Height) -> Result<Block, ChainError> {
+    let block: block::Response = match endpoint.call(block::Request::new(endpoint.height(height)?)).await {
+        Ok(block) => block.into(),
+        Err(error) => return Err(endpoint.explain("block", height, error).await),
+    };
+    let (id, block) = (block.block_id, block.block);
+    if block.header.height.value() != height.0 || block.header.chain_id.as_str() != endpoint.chain().as_str() {
+        return Err(endpoint.untrustworthy(format!("asked for block {height}, got another")));
+    }
+    if id.hash != block.header.hash() {
+        return Err(endpoint.untrustworthy(format!("block {height} does not hash to its id")));
+    }
+    let hashes: Vec<[u8; 32]> = block.data.iter().map(|tx| crosspoint_ledger::tx::hash(tx)).collect();
+    let data_hash = Hash::Sha256(simple_hash_from_byte_vectors::<Sha256>(&hashes));
+    if block.header.data_hash.is_some_and(|named| named != data_hash) {
+        return Err(endpoint.untrustworthy(format!("block {height} has other transactions than its header names")));
+    }
+    Ok(block)
+}
+
+/// A transaction's hash as CometBFT writes it.
+pub(crate) fn tx_id(bytes: &[u8]) -> TxId {
+    TxId(hex::encode_upper(crosspoint_ledger::tx::hash(bytes)))
+}
+
+/// The chain's own events among those of a transaction, decoded.
+pub(crate) fn ledger_events(endpoint: &Endpoint, events: &[abci::Event]) -> Result<Vec<Event>, ChainError> {
+    let decode = |event: &abci::Event| match Event::from_abci(event) {
+        Ok(event) => Some(Ok(event)),
+        // CometBFT and later versions of the ledger may add events; they are none of a packet's.
+        Err(EventError::Kind(_)) => None,
+        Err(error @ (EventError::Missing { .. } | EventError::Value { .. })) => {
+            Some(Err(endpoint.malformed("block_results", error.to_string())))
+        }
+    };
+    events.iter().filter_map(decode).collect()
+}
+
+fn packet_events(endpoint: &Endpoint, events: &[abci::Event]) -> Result<Vec<PacketEvent>, ChainError> {
+    Ok(ledger_events(endpoint, events)?.into_iter().filter_map(packet_event).collect())
+}
+
+/// What an event means for a packet, if anything.
+fn packet_event(event: Event) -> Option<PacketEvent> {
+    match event {
+        Event::PacketSent { packet, .. } => Some(PacketEvent::Sent { packet }),
+        Event::PacketReceived { dest_client, sequence, .. } => Some(PacketEvent::Received { dest_client, sequence }),
+        Event::AckWritten { dest_client, sequence, ack, cause } => {
+            let cause = match cause {
+                LedgerCause::Claimed => AckCause::Claimed,
+                LedgerCause::Voided => AckCause::Voided,
+                LedgerCause::Refused => AckCause::Refused,
+            };
+            Some(PacketEvent::AckWritten { dest_client, sequence, ack: ack.0, cause })
+        }
+        Event::PacketEnded { source_client, sequence, end, .. } => {
+            let end = match end {
+                LedgerEnd::Settled => LockEnd::Settled,
+                LedgerEnd::Refunded => LockEnd::Refunded,
+                LedgerEnd::TimedOut => LockEnd::TimedOut,
+            };
+            Some(PacketEvent::Ended { source_client, sequence, end })
+        }
+        // The ledger's own: they move no packet.
+        Event::Transferred { .. }
+        | Event::Issued { .. }
+        | Event::Burned { .. }
+        | Event::ItemOutcome { .. }
+        | Event::ClientCreated { .. }
+        | Event::CounterpartyRegistered { .. }
+        | Event::ClientUpdated { .. }
+        | Event::ClientFrozen { .. }
+        | Event::ClientReanchored { .. }
+        | Event::ClientClosed { .. }
+        | Event::PayoutOwed { .. }
+        | Event::OwedWithdrawn { .. }
+        | Event::Paused { .. }
+        | Event::Unpaused { .. }
+        | Event::ProposalCreated { .. }
+        | Event::ProposalApproved { .. }
+        | Event::ProposalExecuted { .. } => None,
+    }
+}

@@ -1,0 +1,157 @@
+//! What one endpoint says about the chain's state, height and blocks.
+
+use crosspoint_ledger::code;
+use crosspoint_protocol::ids::{Height, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tendermint::{Time, block};
+use tendermint_rpc::endpoint::{abci_query, status};
+
+use super::rpc::{Endpoint, RpcError};
+use crate::chain::Tip;
+use crate::error::ChainError;
+
+/// The value under a provable key, with the proof if one was asked for.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// The value; empty if the key is absent.
+    pub(crate) value: Vec<u8>,
+    /// An encoded ICS-23 `CommitmentProof`; empty if none was asked for.
+    pub(crate) proof: Vec<u8>,
+}
+
+/// How far a node is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NodeStatus {
+    /// Its newest block.
+    pub(crate) latest: Tip,
+    /// Its oldest block.
+    pub(crate) earliest: Height,
+}
+
+/// A header's time floored to whole seconds, as the chain's `now`.
+pub(crate) fn seconds(time: Time) -> Option<Timestamp> {
+    u64::try_from(time.unix_timestamp()).ok().map(Timestamp)
+}
+
+impl Endpoint {
+    /// How far the node is. A node of another chain, or one that is still catching up, is an error.
+    pub(crate) async fn status(&self) -> Result<NodeStatus, ChainError> {
+        let status = self.ask(status::Request).await?;
+        let network = status.node_info.network.as_str();
+        if network != self.chain().as_str() {
+            return Err(self.untrustworthy(format!("it serves chain {network:?}")));
+        }
+        if status.sync_info.catching_up {
+            return Err(ChainError::NotYet(format!("{}: {} is still catching up", self.chain(), self.label())));
+        }
+        let time = seconds(status.sync_info.latest_block_time)
+            .ok_or_else(|| self.malformed("status", "the newest block is from before 1970"))?;
+        Ok(NodeStatus {
+            latest: Tip { height: Height(status.sync_info.latest_block_height.value()), time },
+            earliest: Height(status.sync_info.earliest_block_height.value()),
+        })
+    }
+
+    /// A height as the RPC takes it.
+    pub(crate) fn height(&self, height: Height) -> Result<block::Height, ChainError> {
+        block::Height::try_from(height.0)
+            .map_err(|_| ChainError::InvalidRequest(format!("{}: height {height} is out of range", self.chain())))
+    }
+
+    /// Why the node refused a question about a height: it is not there yet, gone, or the node is at fault.
+    pub(crate) async fn explain(&self, method: &'static str, height: Height, error: RpcError) -> ChainError {
+        if !matches!(error, RpcError::Refused(_)) {
+            return self.failure(method, error);
+        }
+        match self.status().await {
+            Ok(status) if height > status.latest.height => {
+                ChainError::NotYet(format!("{}: block {height} is not there yet", self.chain()))
+            }
+            Ok(status) if height < status.earliest => ChainError::Pruned { chain: self.chain().clone(), height },
+            Ok(_) => self.failure(method, error),
+            Err(failed) => failed,
+        }
+    }
+
+    /// A question to the application whose answer is JSON. `height` 0 asks the newest state.
+    pub(crate) async fn view<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        data: &(impl Serialize + ?Sized),
+        height: Height,
+    ) -> Result<T, ChainError> {
+        let data = serde_json::to_vec(data)
+            .map_err(|error| ChainError::InvalidRequest(format!("{}: {path}: {error}", self.chain())))?;
+        self.view_of(path, data, height).await
+    }
+
+    /// A question to the application about one thing named by text.
+    pub(crate) async fn view_named<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        name: &str,
+    ) -> Result<T, ChainError> {
+        self.view_of(path, name.as_bytes().to_vec(), Height(0)).await
+    }
+
+    async fn view_of<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        data: Vec<u8>,
+        height: Height,
+    ) -> Result<T, ChainError> {
+        let answer = self.abci_query(path, data, height, false).await?;
+        serde_json::from_slice(&answer.value).map_err(|error| self.malformed(path, error.to_string()))
+    }
+
+    /// The value under a provable key in the state after block `at`; 0 asks the newest state.
+    pub(crate) async fn stored(&self, key: &[u8], at: Height, prove: bool) -> Result<Stored, ChainError> {
+        let answer = self.abci_query("/store", key.to_vec(), at, prove).await?;
+        if !answer.key.is_empty() && answer.key != key {
+            return Err(self.untrustworthy("it answered about another key"));
+        }
+        let mut ops = answer.proof.map(|proof| proof.ops).unwrap_or_default();
+        let proof = match (prove, ops.pop()) {
+            (false, _) => vec![],
+            (true, Some(op)) if ops.is_empty() => op.data,
+            (true, _) => return Err(self.malformed("abci_query", "there is no single proof in the answer")),
+        };
+        Ok(Stored { value: answer.value, proof })
+    }
+
+    async fn abci_query(
+        &self,
+        path: &'static str,
+        data: Vec<u8>,
+        at: Height,
+        prove: bool,
+    ) -> Result<abci_query::AbciQuery, ChainError> {
+        let height = if at.0 == 0 { None } else { Some(self.height(at)?) };
+        let request = abci_query::Request::new(Some(path.to_owned()), data, height, prove);
+        let answer = match self.call(request).await {
+            Ok(answer) => answer.response,
+            Err(error) => return Err(self.explain("abci_query", at, error).await),
+        };
+        if answer.code.is_ok() {
+            if at.0 != 0 && answer.height.value() != at.0 {
+                return Err(self.untrustworthy(format!("asked at height {at}, it answered at {}", answer.height)));
+            }
+            return Ok(answer);
+        }
+        let said: String = answer.log.chars().filter(|c| !c.is_control()).take(200).collect();
+        Err(match answer.code.value() {
+            code::NOT_FOUND => ChainError::NotFound { chain: self.chain().clone(), what: said },
+            code::PRUNED => ChainError::Pruned { chain: self.chain().clone(), height: at },
+            _ if self.is_ahead(at).await => {
+                ChainError::NotYet(format!("{}: block {at} is not there yet", self.chain()))
+            }
+            code::MALFORMED | code::INVALID => ChainError::InvalidRequest(format!("{}: {path}: {said}", self.chain())),
+            code => self.malformed("abci_query", format!("{path}: code {code}: {said}")),
+        })
+    }
+
+    async fn is_ahead(&self, at: Height) -> bool {
+        at.0 != 0 && self.status().await.is_ok_and(|status| at > status.latest.height)
+    }
+}
