@@ -146,7 +146,9 @@ impl Anvil {
         let rpc = Rpc::new(chain.clone(), std::slice::from_ref(&url), bounds)?;
         let started = Instant::now();
         loop {
-            if let Some(status) = child.try_wait().map_err(|source| AnvilError::Spawn { binary: binary.to_owned(), source })? {
+            if let Some(status) =
+                child.try_wait().map_err(|source| AnvilError::Spawn { binary: binary.to_owned(), source })?
+            {
                 return Err(AnvilError::Ended(status));
             }
             if rpc.call::<String>("eth_chainId", json!([])).await.is_ok() {

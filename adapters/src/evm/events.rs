@@ -12,7 +12,7 @@ use super::gateway::{BASE_SLOT, EvmChain, state_error};
 use super::prove;
 use super::record::{decode_sent, parse_client};
 use super::rpc::{RpcError, Session};
-use crate::chain::{AckCause, Chain, ChainEvent, LockEnd, PacketEvent, TxId};
+use crate::chain::{AckCause, ChainEvent, LockEnd, PacketEvent, TxId};
 use crate::error::ChainError;
 use alloy::primitives::{B256, Bytes, FixedBytes, U256, keccak256};
 use alloy::rpc::types::Log;
@@ -23,6 +23,7 @@ use crosspoint_protocol::ids::{ClientId, Height, Sequence};
 use crosspoint_protocol::secret::Preimage;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Most logs of one answer.
 const MAX_LOGS: usize = 50_000;
@@ -113,13 +114,12 @@ impl EvmChain {
         if log.inner.address != self.settings.gateway || number < from.0 || number > to.0 || log.removed {
             return Err(session.lie("a log that was not asked for"));
         }
-        if !blocks.contains_key(&number) {
-            let block = if number == last.header.number {
+        if let Entry::Vacant(place) = blocks.entry(number) {
+            place.insert(if number == last.header.number {
                 last.clone()
             } else {
                 block::existing(session, BlockId::Number(Height(number))).await?
-            };
-            blocks.insert(number, block);
+            });
         }
         if blocks.get(&number).is_none_or(|block| block.hash != hash) {
             return Err(session.lie(format!("a log of block {number} is not of that block")));
@@ -141,7 +141,9 @@ impl EvmChain {
         let count = self.read_in(session, &ICrosspointRegistry::clientCountCall {}, at).await?;
         let mut infos = vec![];
         for index in 0..self.bounded(count, "clients")? {
-            infos.push(self.read_in(session, &ICrosspointRegistry::clientAtCall { index: U256::from(index) }, at).await?);
+            infos.push(
+                self.read_in(session, &ICrosspointRegistry::clientAtCall { index: U256::from(index) }, at).await?,
+            );
         }
         Ok(infos)
     }
@@ -153,13 +155,19 @@ impl EvmChain {
             BlockId::Latest | BlockId::Finalized => Height(0),
         };
         let params = json!([{ "to": self.registry, "data": Bytes::from(call.abi_encode()) }, at.to_param()]);
-        let answer: Bytes = session.request(METHOD, &params).await.map_err(|e| state_error(session, e, METHOD, height))?;
+        let answer: Bytes =
+            session.request(METHOD, &params).await.map_err(|e| state_error(session, e, METHOD, height))?;
         C::abi_decode_returns_validate(&answer)
             .map_err(|_| session.malformed(METHOD, format!("not an answer of {}", C::SIGNATURE)))
     }
 
     /// Each packet sent must be the one whose commitment the state holds, unless it has ended since.
-    async fn check_commitments(&self, session: Session<'_>, block: &Block, events: &[ChainEvent]) -> Result<(), ChainError> {
+    async fn check_commitments(
+        &self,
+        session: Session<'_>,
+        block: &Block,
+        events: &[ChainEvent],
+    ) -> Result<(), ChainError> {
         let sent: Vec<_> = events
             .iter()
             .filter_map(|event| match &event.event {
@@ -279,7 +287,8 @@ fn packet_events(
     Ok(match event {
         Event::Sent(sent) => {
             let client = client_id(session, &sent.client)?;
-            let dest = counterparties.get(&client).ok_or_else(|| session.lie(format!("there is no client {client}")))?;
+            let dest =
+                counterparties.get(&client).ok_or_else(|| session.lie(format!("there is no client {client}")))?;
             let packet = decode_sent(&client, dest, &sent.denom, &sent.record)
                 .map_err(|e| session.malformed("eth_getLogs", format!("Sent {} of {client}: {e}", sent.sequence)))?;
             if packet.sequence.0 != sent.sequence {

@@ -8,7 +8,8 @@ use super::sender::Sender;
 use super::settings::EvmSettings;
 use crate::attestor::AttestorPool;
 use crate::chain::{
-    Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, RelayItem, StoredPacket, Submitted, Tip,
+    Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, RelayItem, StoredPacket, Submitted,
+    Tip,
 };
 use crate::error::ChainError;
 use crate::proven::Proven;
@@ -80,15 +81,16 @@ impl EvmChain {
         let poll = Duration::from_millis(settings.poll_ms);
         let sender = Sender::new(Arc::clone(&rpc), settings.chain_number, settings.fees.clone(), poll);
         let gateway = settings.gateway;
-        let registry = read(&rpc, &sender, gateway, &IBindings::registryCall {}, BlockId::Latest).await.map_err(|error| {
-            match error {
-                ChainError::Malformed { .. } | ChainError::Rejected { .. } => ChainError::NotFound {
-                    chain: settings.chain.clone(),
-                    what: format!("a gateway contract at {gateway}"),
-                },
-                other => other,
-            }
-        })?;
+        let registry =
+            read(&rpc, &sender, gateway, &IBindings::registryCall {}, BlockId::Latest).await.map_err(|error| {
+                match error {
+                    ChainError::Malformed { .. } | ChainError::Rejected { .. } => ChainError::NotFound {
+                        chain: settings.chain.clone(),
+                        what: format!("a gateway contract at {gateway}"),
+                    },
+                    other => other,
+                }
+            })?;
         Ok(Self { settings, rpc, sender, wallet, attestors, registry })
     }
 
@@ -111,7 +113,12 @@ impl EvmChain {
     }
 
     /// Calls a contract without sending anything.
-    pub(super) async fn read<C: SolCall>(&self, to: EvmAddress, call: &C, at: BlockId) -> Result<C::Return, ChainError> {
+    pub(super) async fn read<C: SolCall>(
+        &self,
+        to: EvmAddress,
+        call: &C,
+        at: BlockId,
+    ) -> Result<C::Return, ChainError> {
         read(&self.rpc, &self.sender, to, call, at).await
     }
 

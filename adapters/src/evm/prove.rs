@@ -109,20 +109,16 @@ impl EvmChain {
         if target <= trusted {
             let block = block::existing(session, BlockId::Number(trusted)).await?;
             if block.hash != trusted_hash {
-                return Err(session.lie(format!(
-                    "block {trusted} is {}, the client trusts {trusted_hash}",
-                    block.hash
-                )));
+                return Err(session.lie(format!("block {trusted} is {}, the client trusts {trusted_hash}", block.hash)));
             }
             return Ok((block, None));
         }
         let block = block::existing(session, BlockId::Number(target)).await?;
         let update = pool.gather((trusted, trusted_hash), target).await?;
         if update.statement.hash != block.hash {
-            return Err(session.lie(format!(
-                "block {target} is {}, a quorum attested {}",
-                block.hash, update.statement.hash
-            )));
+            return Err(
+                session.lie(format!("block {target} is {}, a quorum attested {}", block.hash, update.statement.hash))
+            );
         }
         Ok((block, Some(update)))
     }
@@ -170,12 +166,7 @@ impl EvmChain {
             return Err(ChainError::NotYet(format!("{} proves none of the items at block {height}", self.id())));
         }
         let evidence = AttestedEvidence { update, account_proof, storage_proofs };
-        Ok(Proven {
-            items: proven,
-            height: block.tip().height,
-            time,
-            evidence: Evidence::Attested(Box::new(evidence)),
-        })
+        Ok(Proven { items: proven, height: block.tip().height, time, evidence: Evidence::Attested(Box::new(evidence)) })
     }
 
     pub(super) async fn prove_client_update(&self, client: &ClientStatus) -> Result<Proven, ChainError> {

@@ -169,7 +169,8 @@ pub fn decode_sent(
     let [denom_index, remote_len, terms_a, terms_b, memo_a, memo_b] = reader.array().ok_or_else(short)?;
     let terms_len = usize::from(u16::from_be_bytes([terms_a, terms_b]));
     let memo_len = usize::from(u16::from_be_bytes([memo_a, memo_b]));
-    let expected = [HEAD_LEN, usize::from(remote_len), terms_len, memo_len].iter().fold(0, |a: usize, b| a.saturating_add(*b));
+    let expected =
+        [HEAD_LEN, usize::from(remote_len), terms_len, memo_len].iter().fold(0, |a: usize, b| a.saturating_add(*b));
     if record.len() != expected || memo_len > MAX_MEMO_LEN {
         return Err(RecordError::Length { found: record.len(), expected });
     }
@@ -235,10 +236,8 @@ impl Batch {
         }
         let record = encode(packet, &lock, self.direction, index)?;
         let max = usize::from(u16::MAX);
-        self.count = self
-            .count
-            .checked_add(1)
-            .ok_or(RecordError::Batch { what: "items", max, found: max.saturating_add(1) })?;
+        self.count =
+            self.count.checked_add(1).ok_or(RecordError::Batch { what: "items", max, found: max.saturating_add(1) })?;
         if known.is_none() {
             self.denoms.push(denom);
         }
@@ -295,7 +294,8 @@ mod tests {
         let lock = packet.points_lock().unwrap();
         let record = encode(&packet, &lock, Direction::Out, 0).unwrap();
         assert_eq!(record.len(), 94 + 9 + 6);
-        let decode = |record: &[u8]| decode_sent(&packet.source_client, &packet.dest_client, &lock.denom.to_string(), record);
+        let decode =
+            |record: &[u8]| decode_sent(&packet.source_client, &packet.dest_client, &lock.denom.to_string(), record);
         assert_eq!(decode(&record).unwrap(), packet);
         assert!(decode(&record[..record.len() - 1]).is_err());
         assert!(decode(&[record.as_slice(), &[0]].concat()).is_err());

@@ -1,8 +1,8 @@
 //! What a reverted call says, in words and classified.
 
 use super::contracts::{
-    IBindings::IBindingsErrors as LibraryErrors,
-    ICheckpointClient::ICheckpointClientErrors as ClientErrors, ICrosspointGateway::ICrosspointGatewayErrors as GatewayErrors,
+    IBindings::IBindingsErrors as LibraryErrors, ICheckpointClient::ICheckpointClientErrors as ClientErrors,
+    ICrosspointGateway::ICrosspointGatewayErrors as GatewayErrors,
     ICrosspointRegistry::ICrosspointRegistryErrors as RegistryErrors, IToken::ITokenErrors as TokenErrors,
 };
 use super::record::parse_client;
@@ -50,7 +50,9 @@ fn client_error(chain: &ChainId, error: &ClientErrors) -> ChainError {
         ClientErrors::HeightNotAbove(e) => {
             rejected(format!("the update's height {} is not above the trusted {}", e.height, e.latest), true)
         }
-        ClientErrors::FromTheFuture(e) => rejected(format!("the update's time {} is ahead of this chain's", e.time), true),
+        ClientErrors::FromTheFuture(e) => {
+            rejected(format!("the update's time {} is ahead of this chain's", e.time), true)
+        }
         ClientErrors::WrongSet(_) => rejected("another validator set signs now; a rotation comes first".into(), true),
         ClientErrors::NoConflict(_) => rejected("the evidence shows no conflict".into(), false),
         ClientErrors::Malformed(_) => rejected("the call's bytes are malformed".into(), false),
@@ -142,11 +144,14 @@ fn gateway_words(error: &GatewayErrors) -> (String, bool) {
             4 => ("too much is in flight on this route".into(), true),
             _ => ("a limit is exceeded".into(), true),
         },
-        GatewayErrors::HashlockUsed(e) => (format!("the hashlock {} was used before by this sender", e.hashlock), false),
-        GatewayErrors::MayNotTransact(e) => (format!("{} may not transact", e.account), false),
-        GatewayErrors::TransferNotExact(e) => {
-            (format!("the token moved {} points, not the amount: tokens that take fees are not supported", e.received), false)
+        GatewayErrors::HashlockUsed(e) => {
+            (format!("the hashlock {} was used before by this sender", e.hashlock), false)
         }
+        GatewayErrors::MayNotTransact(e) => (format!("{} may not transact", e.account), false),
+        GatewayErrors::TransferNotExact(e) => (
+            format!("the token moved {} points, not the amount: tokens that take fees are not supported", e.received),
+            false,
+        ),
         GatewayErrors::PayoutFailed(_) => ("the token refused the payout".into(), true),
         GatewayErrors::NothingOwed(_) => ("nothing is owed to this party".into(), false),
         GatewayErrors::NotEnoughGas(_) => ("the transaction had too little gas".into(), true),

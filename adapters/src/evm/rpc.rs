@@ -345,10 +345,7 @@ impl Session<'_> {
     /// The answer contradicts itself or a proof.
     #[must_use]
     pub fn lie(&self, detail: impl std::fmt::Display) -> ChainError {
-        ChainError::Untrustworthy {
-            chain: self.rpc.chain.clone(),
-            detail: format!("{}: {detail}", self.endpoint.name),
-        }
+        ChainError::Untrustworthy { chain: self.rpc.chain.clone(), detail: format!("{}: {detail}", self.endpoint.name) }
     }
 
     /// The answer is not one to the question.

@@ -99,7 +99,9 @@ impl Sender {
     /// Runs a call without sending it. A revert is [`ChainError::Rejected`] with the reason in words.
     pub async fn simulate(&self, from: Address, to: Address, data: &Bytes, at: BlockId) -> Result<Bytes, ChainError> {
         let params = &json!([{ "from": from, "to": to, "data": data }, at.to_param()]);
-        self.rpc.each(|s| async move { s.request("eth_call", params).await.map_err(|e| self.refusal(e, "eth_call")) }).await
+        self.rpc
+            .each(|s| async move { s.request("eth_call", params).await.map_err(|e| self.refusal(e, "eth_call")) })
+            .await
     }
 
     fn refusal(&self, error: RpcError, method: &str) -> ChainError {
@@ -116,8 +118,10 @@ impl Sender {
             fields.insert("to".into(), json!(to));
         }
         let params = &json!([request]);
-        let estimate: U64 =
-            self.rpc.each(|s| async move { s.request(METHOD, params).await.map_err(|e| self.refusal(e, METHOD)) }).await?;
+        let estimate: U64 = self
+            .rpc
+            .each(|s| async move { s.request(METHOD, params).await.map_err(|e| self.refusal(e, METHOD)) })
+            .await?;
         let estimate = estimate.to::<u64>();
         let headroom = u128::from(estimate).saturating_mul(u128::from(self.fees.gas_headroom_percent)) / 100;
         let gas = estimate.saturating_add(u64::try_from(headroom).unwrap_or(u64::MAX)).saturating_add(call.extra_gas);
@@ -150,7 +154,9 @@ impl Sender {
             }
         };
         if price > cap {
-            return Err(self.rejected(format!("gas costs {price} wei now, above the cap of {cap} wei in the settings"), true));
+            return Err(
+                self.rejected(format!("gas costs {price} wei now, above the cap of {cap} wei in the settings"), true)
+            );
         }
         Ok(fee)
     }
@@ -175,7 +181,14 @@ impl Sender {
         }
     }
 
-    fn sign(&self, signer: &PrivateKeySigner, call: &Call, nonce: u64, gas: u64, fee: Fee) -> Result<(B256, Bytes), ChainError> {
+    fn sign(
+        &self,
+        signer: &PrivateKeySigner,
+        call: &Call,
+        nonce: u64,
+        gas: u64,
+        fee: Fee,
+    ) -> Result<(B256, Bytes), ChainError> {
         let to = call.to.map_or(TxKind::Create, TxKind::Call);
         let input = call.data.clone();
         let failed = |_| ChainError::InvalidRequest("the key could not sign the transaction".into());
@@ -227,7 +240,11 @@ impl Sender {
                     Ok(_) => Ok(()),
                     Err(RpcError::Node(error)) => {
                         let known: Option<Value> = s.call("eth_getTransactionByHash", &json!([hash])).await?;
-                        if known.is_some() { Ok(()) } else { Err(self.refusal(RpcError::Node(error), "eth_sendRawTransaction")) }
+                        if known.is_some() {
+                            Ok(())
+                        } else {
+                            Err(self.refusal(RpcError::Node(error), "eth_sendRawTransaction"))
+                        }
                     }
                     Err(error) => Err(self.refusal(error, "eth_sendRawTransaction")),
                 }
@@ -291,13 +308,20 @@ impl Sender {
         self.rpc.call("eth_getBalance", json!([account, "latest"])).await
     }
 
-    async fn watch(&self, signer: &PrivateKeySigner, call: &Call, wallet: &Wallet, mut sent: Sent) -> Result<Receipt, ChainError> {
+    async fn watch(
+        &self,
+        signer: &PrivateKeySigner,
+        call: &Call,
+        wallet: &Wallet,
+        mut sent: Sent,
+    ) -> Result<Receipt, ChainError> {
         let (started, mut broadcast_at) = (Instant::now(), Instant::now());
         let stuck = Duration::from_secs(self.fees.stuck_after_secs);
         let mut overtaken = 0_u32;
         loop {
             for hash in &sent.hashes {
-                let receipt: Result<Option<Receipt>, _> = self.rpc.call("eth_getTransactionReceipt", json!([hash])).await;
+                let receipt: Result<Option<Receipt>, _> =
+                    self.rpc.call("eth_getTransactionReceipt", json!([hash])).await;
                 if let Ok(Some(receipt)) = receipt {
                     return Ok(receipt);
                 }

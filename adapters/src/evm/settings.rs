@@ -98,13 +98,7 @@ impl Default for FeeSettings {
 impl EvmSettings {
     /// Settings with every default, for one endpoint or more.
     #[must_use]
-    pub fn new(
-        chain: ChainId,
-        chain_number: u64,
-        endpoints: Vec<Url>,
-        gateway: Address,
-        deployed_at: Height,
-    ) -> Self {
+    pub fn new(chain: ChainId, chain_number: u64, endpoints: Vec<Url>, gateway: Address, deployed_at: Height) -> Self {
         Self {
             chain,
             chain_number,
@@ -125,10 +119,7 @@ impl EvmSettings {
     /// The bounds on one request.
     #[must_use]
     pub const fn bounds(&self) -> Bounds {
-        Bounds {
-            timeout: Duration::from_millis(self.request_timeout_ms),
-            max_response: self.max_response_bytes,
-        }
+        Bounds { timeout: Duration::from_millis(self.request_timeout_ms), max_response: self.max_response_bytes }
     }
 
     /// Every setting that cannot work, in words.

@@ -134,7 +134,8 @@ impl EvmChain {
                     (call.abi_encode(), PAYOUT_GAS)
                 }
                 Kind::Recv => {
-                    let call = ICrosspointGateway::recvCall { client: word, state: state_bytes, outbox, packets: items };
+                    let call =
+                        ICrosspointGateway::recvCall { client: word, state: state_bytes, outbox, packets: items };
                     (call.abi_encode(), ITEM_GAS)
                 }
                 Kind::Timeout => {
@@ -174,10 +175,8 @@ impl EvmChain {
                 calldata::outbox_batch(List::Sent, outbox, items)
             }
             Kind::Timeout => {
-                let numbered: Vec<_> = items
-                    .iter()
-                    .filter_map(|(place, item)| Some((*place, *timeouts.get(place)?, *item)))
-                    .collect();
+                let numbered: Vec<_> =
+                    items.iter().filter_map(|(place, item)| Some((*place, *timeouts.get(place)?, *item))).collect();
                 calldata::timeout_batch(evidence, &numbered)
             }
         }
@@ -266,7 +265,8 @@ impl EvmChain {
     pub(super) async fn claim_holds(&self, holds: &[(Packet, Preimage)]) -> Result<Submitted, ChainError> {
         let now = self.latest().await?.tip().time;
         let margin = self.settings.claim_margin_secs;
-        let reason = format!("fewer than {margin} s are left to the claim deadline: too late to show the preimage safely");
+        let reason =
+            format!("fewer than {margin} s are left to the claim deadline: too late to show the preimage safely");
         let mut tally = Tally::new(holds.len(), &reason, false);
         let mut by_client: BTreeMap<&ClientId, Vec<(usize, &Packet, &Preimage)>> = BTreeMap::new();
         for (place, (packet, preimage)) in holds.iter().enumerate() {
@@ -291,8 +291,10 @@ impl EvmChain {
                     batch.push(preimage.reveal(), packet)?;
                     places.push(*place);
                 }
-                let call =
-                    ICrosspointGateway::claimCall { client: client_word(client).into(), claims: batch.into_bytes().into() };
+                let call = ICrosspointGateway::claimCall {
+                    client: client_word(client).into(),
+                    claims: batch.into_bytes().into(),
+                };
                 self.run_or_keep(&mut tally, call.abi_encode(), places).await?;
             }
         }
@@ -313,8 +315,10 @@ impl EvmChain {
                     batch.push(&[], packet)?;
                     places.push(*place);
                 }
-                let call =
-                    ICrosspointGateway::voidCall { client: client_word(client).into(), packets: batch.into_bytes().into() };
+                let call = ICrosspointGateway::voidCall {
+                    client: client_word(client).into(),
+                    packets: batch.into_bytes().into(),
+                };
                 self.run_or_keep(&mut tally, call.abi_encode(), places).await?;
             }
         }
