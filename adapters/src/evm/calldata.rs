@@ -4,7 +4,7 @@ use super::record::{Batch, Direction, RecordError};
 use crate::chain::RelayItem;
 use crate::proven::{CheckpointEvidence, OutboxBlock, OutboxEvidence};
 use alloy::primitives::Address;
-use crosspoint_light_proofs::checkpoint::SignedCheckpoint;
+use crosspoint_light_proofs::checkpoint::{Checkpoint, SignedCheckpoint};
 use crosspoint_light_proofs::signature::{SignatureError, recover_ascending};
 use crosspoint_protocol::ids::Sequence;
 use crosspoint_protocol::outbox::{self, Hash};
@@ -60,8 +60,7 @@ fn count16(count: usize, what: &'static str) -> Result<[u8; 2], EncodeError> {
 
 /// The 112-byte header of a checkpoint.
 #[must_use]
-pub fn header(signed: &SignedCheckpoint) -> Vec<u8> {
-    let c = &signed.checkpoint;
+pub fn header(c: &Checkpoint) -> Vec<u8> {
     [&c.height.0.to_be_bytes()[..], &c.time.0.to_be_bytes(), &c.app_hash, &c.set_hash, &c.next_set_hash].concat()
 }
 

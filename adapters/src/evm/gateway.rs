@@ -18,6 +18,7 @@ use alloy::primitives::{Address as EvmAddress, B256, Bytes, U64, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use async_trait::async_trait;
+use crosspoint_light_proofs::attested;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{Address, ChainId, ClientId, Height, Timestamp};
@@ -104,6 +105,16 @@ impl EvmChain {
     #[must_use]
     pub const fn registry(&self) -> EvmAddress {
         self.registry
+    }
+
+    /// What an `attested` client of this chain starts from: the hash of block 0 and the newest final block.
+    pub async fn trust_anchor(&self) -> Result<(B256, attested::Latest), ChainError> {
+        let finality = self.settings.finality;
+        let genesis = self.rpc.each(|s| block::existing(s, BlockId::Number(Height(0)))).await?;
+        let (_, finalized) = self.rpc.each(|s| block::head(s, finality)).await?;
+        let Tip { height: number, time } = finalized.tip();
+        let state_root = finalized.header.state_root;
+        Ok((genesis.hash, attested::Latest { number, hash: finalized.hash, time, state_root }))
     }
 
     /// The client of the chain's endpoints.

@@ -5,12 +5,16 @@
 //! - [`block`]: headers, their hash checked.
 //! - [`sender`]: transactions: gas, fees, nonces, receipts.
 //! - [`contracts`], [`record`], [`calldata`], [`revert`]: the contracts' interfaces, byte formats and errors.
+//! - [`gateway`]: the chain itself; `events`, `prove`, `submit` and `supply` are its parts.
+//! - [`artifacts`], [`deploy`]: the compiled contracts and how they come to stand.
 //! - [`anvil`]: the development chain as a child process.
 
 pub mod anvil;
+pub mod artifacts;
 pub mod block;
 pub mod calldata;
 pub mod contracts;
+pub mod deploy;
 mod events;
 pub mod gateway;
 mod prove;

@@ -190,7 +190,7 @@ impl EvmChain {
         evidence: &CheckpointEvidence,
     ) -> Result<(Bytes, Bytes), ChainError> {
         if let Some(update) = &evidence.update {
-            let stored = calldata::stored_state(&calldata::header(update));
+            let stored = calldata::stored_state(&calldata::header(&update.checkpoint));
             return Ok((calldata::update(update)?.into(), stored.into()));
         }
         let header = self.stored_header(client, height).await?;

@@ -1,0 +1,411 @@
+//! Deploys the contracts and opens clients and denoms, as often as asked with the same end.
+//!
+//! What stands is looked at before anything is sent: a contract of the manifest must have the code of
+//! its artifact, and what is open already must be as planned, else the deployment stops with nothing changed.
+
+use super::artifacts::{ArtifactError, Contract};
+use super::block::{self, BlockId};
+use super::contracts::{IBindings, ICrosspointGateway, ICrosspointRegistry};
+use super::gateway::read;
+use super::record::{client_word, parse_client};
+use super::rpc::Rpc;
+use super::sender::{Call, Sender};
+use super::settings::{EvmSettings, FeeSettings};
+use crate::error::ChainError;
+use alloy::primitives::{Address, B256, Bytes, U64, aliases::U96};
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::{SolCall, SolValue};
+use crosspoint_light_proofs::checkpoint::Checkpoint;
+use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::denom::Denom;
+use crosspoint_protocol::ids::{ChainId, ClientId, Height};
+use crosspoint_protocol::window::WindowRules;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+/// What is to stand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeployPlan {
+    /// The chain's id.
+    pub chain: ChainId,
+    /// Its EIP-155 number.
+    pub chain_number: u64,
+    /// JSON-RPC endpoints over HTTP.
+    pub endpoints: Vec<Url>,
+    /// Light clients of native chains, with the denoms open to each.
+    pub clients: Vec<ClientPlan>,
+    /// Bounds on gas and fees.
+    #[serde(default)]
+    pub fees: FeeSettings,
+}
+
+/// A light client and its counterparty.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientPlan {
+    /// The client's id here.
+    pub client: ClientId,
+    /// The client on the other chain that follows this one.
+    pub counterparty: ClientId,
+    /// The state to start from, trusted from outside.
+    pub anchor: Checkpoint,
+    /// Bounds on deadlines.
+    pub rules: WindowRules,
+    /// Only accounts with standing Member may lock and claim.
+    #[serde(default)]
+    pub members_only: bool,
+    /// Denoms of the other chain to be received as vouchers.
+    #[serde(default)]
+    pub vouchers: Vec<VoucherPlan>,
+    /// ERC-20 tokens of this chain that may leave through the client.
+    #[serde(default)]
+    pub tokens: Vec<TokenPlan>,
+}
+
+/// A denom of the other chain.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VoucherPlan {
+    /// As the other chain names it.
+    pub denom: Denom,
+    /// The token's name for people.
+    pub name: String,
+    /// The token's symbol.
+    pub symbol: String,
+    /// How wallets show base units.
+    pub decimals: u8,
+    /// Vouchers outstanding never exceed this.
+    pub cap: Amount,
+    /// Limits.
+    #[serde(default)]
+    pub limits: LimitsPlan,
+}
+
+/// A token of this chain.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenPlan {
+    /// The ERC-20 contract.
+    pub token: Address,
+    /// Limits.
+    #[serde(default)]
+    pub limits: LimitsPlan,
+}
+
+/// Limits of one client and denom, in base units; `None`: no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsPlan {
+    /// The least of a lock.
+    pub min_amount: Option<Amount>,
+    /// The most of a lock, and of a packet received.
+    pub max_amount: Option<Amount>,
+    /// The most that one account locks in a UTC day.
+    pub member_per_day: Option<Amount>,
+    /// The most that is out in locks, and the most in holds.
+    pub in_flight: Option<Amount>,
+}
+
+impl LimitsPlan {
+    fn encode(&self) -> ICrosspointRegistry::Limits {
+        let u96 = |amount: Option<Amount>, default: U96| {
+            amount.map_or(default, |amount| U96::from(amount.min(Amount::MAX_COMPACT).get()))
+        };
+        let u128 = |amount: Option<Amount>| amount.map_or(u128::MAX, Amount::get);
+        ICrosspointRegistry::Limits {
+            minAmount: u96(self.min_amount, U96::ZERO),
+            maxAmount: u96(self.max_amount, U96::MAX),
+            memberPerDay: u128(self.member_per_day),
+            inFlight: u128(self.in_flight),
+        }
+    }
+}
+
+/// A contract that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deployed {
+    /// Its address.
+    pub address: Address,
+    /// The block it was made in.
+    pub block: Height,
+}
+
+/// What stands, to be kept in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The chain's id.
+    pub chain: ChainId,
+    /// Its EIP-155 number.
+    pub chain_number: u64,
+    /// The hash of its block 0: two development chains may share a number.
+    pub genesis_hash: B256,
+    /// The contracts, as they were made. Complete after a deployment that succeeded.
+    pub contracts: BTreeMap<Contract, Deployed>,
+}
+
+impl Manifest {
+    /// A contract's address; `None` if it does not stand yet.
+    #[must_use]
+    pub fn address(&self, contract: Contract) -> Option<Address> {
+        self.contracts.get(&contract).map(|deployed| deployed.address)
+    }
+
+    /// Settings for the adapter of this chain; `None` if the gateway does not stand yet.
+    #[must_use]
+    pub fn settings(&self, endpoints: Vec<Url>) -> Option<EvmSettings> {
+        let gateway = self.contracts.get(&Contract::Gateway)?;
+        Some(EvmSettings::new(self.chain.clone(), self.chain_number, endpoints, gateway.address, gateway.block))
+    }
+}
+
+/// Why a deployment stopped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DeployError {
+    /// A call failed.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// An embedded artifact is broken.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// The endpoint serves another chain than the plan or the manifest names.
+    #[error("the endpoint serves {found}, not {expected}")]
+    WrongChain {
+        /// What it serves.
+        found: String,
+        /// What it should.
+        expected: String,
+    },
+    /// Other code, or none, stands at an address of the manifest.
+    #[error("what stands at {address} is not the {contract} of this version; use a new manifest to deploy beside it")]
+    OtherCode {
+        /// The contract of the manifest.
+        contract: Contract,
+        /// Its address.
+        address: Address,
+    },
+    /// Something is set already, and otherwise than planned. Such settings never change.
+    #[error("{what} is {found}, the plan says {planned}")]
+    Differs {
+        /// What.
+        what: String,
+        /// What is set.
+        found: String,
+        /// What was planned.
+        planned: String,
+    },
+    /// A contract was made, but its receipt names no address.
+    #[error("the receipt of the transaction that made {0} names no contract")]
+    NoAddress(Contract),
+    /// A number of the plan does not fit.
+    #[error("{0} is too large")]
+    TooLarge(&'static str),
+}
+
+/// Brings a chain to what the plan says. `deployer` pays and becomes the access manager's admin.
+/// `keep` is called after each contract, so that an interrupted deployment goes on where it stopped.
+pub async fn deploy(
+    plan: &DeployPlan,
+    deployer: &PrivateKeySigner,
+    previous: Option<Manifest>,
+    keep: &mut (dyn FnMut(&Manifest) + Send),
+) -> Result<Manifest, DeployError> {
+    let bounds = super::rpc::Bounds { timeout: Duration::from_secs(30), max_response: 32 << 20 };
+    let rpc = Arc::new(Rpc::new(plan.chain.clone(), &plan.endpoints, bounds)?);
+    let sender = Sender::new(Arc::clone(&rpc), plan.chain_number, plan.fees.clone(), Duration::from_millis(50));
+    let work = Deployment { plan, deployer, rpc, sender };
+    let mut manifest = work.start(previous).await?;
+    let admin = deployer.address();
+    let manager = work.contract(&mut manifest, keep, Contract::AccessManager, &(admin,)).await?;
+    let registry = work.contract(&mut manifest, keep, Contract::Registry, &(manager,)).await?;
+    let light_client = work.contract(&mut manifest, keep, Contract::CheckpointClient, &(registry,)).await?;
+    let gateway = work.contract(&mut manifest, keep, Contract::Gateway, &(registry,)).await?;
+    work.bind(registry, gateway).await?;
+    let intents = work.contract(&mut manifest, keep, Contract::LockIntents, &(gateway, registry)).await?;
+    work.bind_intents(registry, gateway, intents).await?;
+    for client in &plan.clients {
+        work.open_client(registry, light_client, client).await?;
+        for voucher in &client.vouchers {
+            work.open_voucher(registry, client, voucher).await?;
+        }
+        for token in &client.tokens {
+            work.list_token(registry, client, token).await?;
+        }
+    }
+    Ok(manifest)
+}
+
+struct Deployment<'a> {
+    plan: &'a DeployPlan,
+    deployer: &'a PrivateKeySigner,
+    rpc: Arc<Rpc>,
+    sender: Sender,
+}
+
+impl Deployment<'_> {
+    async fn start(&self, previous: Option<Manifest>) -> Result<Manifest, DeployError> {
+        let number: U64 = self.rpc.call("eth_chainId", json!([])).await?;
+        let wrong = |found: String, expected: String| DeployError::WrongChain { found, expected };
+        if number.to::<u64>() != self.plan.chain_number {
+            return Err(wrong(format!("chain {number}"), format!("chain {}", self.plan.chain_number)));
+        }
+        let genesis = self.rpc.each(|s| block::existing(s, BlockId::Number(Height(0)))).await?;
+        let fresh = Manifest {
+            chain: self.plan.chain.clone(),
+            chain_number: self.plan.chain_number,
+            genesis_hash: genesis.hash,
+            contracts: BTreeMap::new(),
+        };
+        match previous {
+            None => Ok(fresh),
+            Some(kept) if kept.genesis_hash == genesis.hash && kept.chain_number == self.plan.chain_number => Ok(kept),
+            Some(kept) => Err(wrong(
+                format!("a chain with genesis {}", genesis.hash),
+                format!("the manifest's, with genesis {}", kept.genesis_hash),
+            )),
+        }
+    }
+
+    /// The contract's address: that of the manifest, or of a new one.
+    async fn contract<Arguments: SolValue>(
+        &self,
+        manifest: &mut Manifest,
+        keep: &mut (dyn FnMut(&Manifest) + Send),
+        contract: Contract,
+        arguments: &Arguments,
+    ) -> Result<Address, DeployError>
+    where
+        for<'t> <Arguments::SolType as alloy::sol_types::SolType>::Token<'t>: alloy::sol_types::abi::TokenSeq<'t>,
+    {
+        let artifact = contract.artifact()?;
+        if let Some(address) = manifest.address(contract) {
+            let code: Bytes = self.rpc.call("eth_getCode", json!([address, "latest"])).await?;
+            return if artifact.matches(&code) {
+                Ok(address)
+            } else {
+                Err(DeployError::OtherCode { contract, address })
+            };
+        }
+        let data = artifact.creation(arguments);
+        let receipt = self.sender.send(self.deployer, &Call { to: None, data, extra_gas: 0 }).await?;
+        let address = receipt.contract_address.ok_or(DeployError::NoAddress(contract))?;
+        let block = Height(receipt.block_number.to());
+        manifest.contracts.insert(contract, Deployed { address, block });
+        keep(manifest);
+        Ok(address)
+    }
+
+    async fn read<C: SolCall>(&self, to: Address, call: &C) -> Result<C::Return, ChainError> {
+        read(&self.rpc, &self.sender, to, call, BlockId::Latest).await
+    }
+
+    async fn send<C: SolCall>(&self, to: Address, call: &C) -> Result<(), ChainError> {
+        let call = Call { to: Some(to), data: call.abi_encode().into(), extra_gas: 0 };
+        self.sender.send(self.deployer, &call).await.map(drop)
+    }
+
+    async fn bind(&self, registry: Address, gateway: Address) -> Result<(), DeployError> {
+        let bound = self.read(registry, &IBindings::gatewayCall {}).await?;
+        if bound.is_zero() {
+            return Ok(self.send(registry, &ICrosspointRegistry::bindCall { gateway }).await?);
+        }
+        same("the registry's gateway", &bound, &gateway)
+    }
+
+    async fn bind_intents(&self, registry: Address, gateway: Address, intents: Address) -> Result<(), DeployError> {
+        let bound = self.read(gateway, &ICrosspointGateway::intentsCall {}).await?;
+        if bound.is_zero() {
+            return Ok(self.send(registry, &IBindings::bindIntentsCall { intents }).await?);
+        }
+        same("the gateway's intents contract", &bound, &intents)
+    }
+
+    async fn open_client(
+        &self,
+        registry: Address,
+        light_client: Address,
+        plan: &ClientPlan,
+    ) -> Result<(), DeployError> {
+        let client = B256::from(client_word(&plan.client));
+        match self.read(registry, &ICrosspointRegistry::clientInfoCall { client }).await {
+            Ok(info) => {
+                let what = |field: &str| format!("the {field} of client {}", plan.client);
+                let counterparty = parse_client(&info.counterparty.0).map_or_else(|e| e.to_string(), String::from);
+                same(&what("counterparty"), &counterparty, &plan.counterparty.to_string())?;
+                same(&what("chain"), &info.chainId, &plan.anchor.chain_id.to_string())?;
+                return same(&what("light client"), &info.lightClient, &light_client);
+            }
+            Err(ChainError::Rejected { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let seconds = |value: u64, what| u32::try_from(value).map_err(|_| DeployError::TooLarge(what));
+        let config = ICrosspointRegistry::ClientConfig {
+            client,
+            counterparty: client_word(&plan.counterparty).into(),
+            lightClient: light_client,
+            chainId: plan.anchor.chain_id.to_string(),
+            prefix: Bytes::new(),
+            rules: ICrosspointRegistry::WindowRules {
+                maxTimeout: seconds(plan.rules.max_timeout, "max_timeout")?,
+                minHold: seconds(plan.rules.min_hold, "min_hold")?,
+                trustingPeriod: seconds(plan.rules.trusting_period, "trusting_period")?,
+            },
+            membersOnly: plan.members_only,
+        };
+        let anchor = super::calldata::header(&plan.anchor).into();
+        Ok(self.send(registry, &ICrosspointRegistry::openClientCall { config, anchor }).await?)
+    }
+
+    async fn token_of(&self, registry: Address, client: &ClientId, denom: &str) -> Result<Address, DeployError> {
+        let call = ICrosspointRegistry::tokenOfCall { client: client_word(client).into(), denom: denom.into() };
+        Ok(self.read(registry, &call).await?)
+    }
+
+    async fn open_voucher(
+        &self,
+        registry: Address,
+        client: &ClientPlan,
+        plan: &VoucherPlan,
+    ) -> Result<(), DeployError> {
+        let denom = format!("{}/{}/{}", crosspoint_protocol::PORT, client.client, plan.denom);
+        if !self.token_of(registry, &client.client, &denom).await?.is_zero() {
+            return Ok(());
+        }
+        let call = ICrosspointRegistry::openVoucherCall {
+            client: client_word(&client.client).into(),
+            packetDenom: plan.denom.to_string(),
+            name: plan.name.clone(),
+            symbol: plan.symbol.clone(),
+            decimals: plan.decimals,
+            cap: plan.cap.get(),
+            limits: plan.limits.encode(),
+        };
+        Ok(self.send(registry, &call).await?)
+    }
+
+    async fn list_token(&self, registry: Address, client: &ClientPlan, plan: &TokenPlan) -> Result<(), DeployError> {
+        let denom = super::record::address_text(&plan.token);
+        if !self.token_of(registry, &client.client, &denom).await?.is_zero() {
+            return Ok(());
+        }
+        let call = ICrosspointRegistry::listTokenCall {
+            client: client_word(&client.client).into(),
+            token: plan.token,
+            limits: plan.limits.encode(),
+        };
+        Ok(self.send(registry, &call).await?)
+    }
+}
+
+fn same<T: PartialEq + ToString>(what: &str, found: &T, planned: &T) -> Result<(), DeployError> {
+    if found == planned {
+        return Ok(());
+    }
+    Err(DeployError::Differs { what: what.into(), found: found.to_string(), planned: planned.to_string() })
+}
