@@ -181,6 +181,12 @@ impl Reader {
         }
     }
 
+    /// The nonce that the account's next transaction must have, by the newest committed block.
+    pub fn next_nonce(&self, account: &AccountId) -> Result<u64, AppError> {
+        let _ = account;
+        Err(AppError::Unsupported("next_nonce"))
+    }
+
     /// One of the engine's records.
     pub fn engine_get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, AppError> {
         let _ = key;

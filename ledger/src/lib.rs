@@ -11,9 +11,11 @@
 pub mod address;
 pub mod app;
 pub mod code;
+pub mod engine;
 pub mod events;
 pub mod genesis;
 pub mod query;
+pub mod rpc;
 pub mod tx;
 
 /// How far ahead of the next one a nonce may be to enter the mempool.
