@@ -2,7 +2,7 @@
 //!
 //! - [`chain`]: the trait [`chain::Chain`] and the words it speaks; start here.
 //! - [`proven`]: what one adapter proves and another submits.
-//! - `native`: the native permissioned chain and its sub-chains, over the CometBFT RPC.
+//! - [`native`]: the native permissioned chain and its sub-chains, over the CometBFT RPC.
 //! - `evm`: Ethereum-compatible chains, over JSON-RPC.
 //! - [`attestor`]: the m-of-n signers of statements about an EVM chain without checkable consensus.
 
@@ -10,5 +10,6 @@ pub mod attestor;
 pub mod chain;
 pub mod error;
 pub mod evm;
+pub mod native;
 pub mod proven;
 pub mod signer;

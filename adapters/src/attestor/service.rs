@@ -127,7 +127,9 @@ pub enum ServiceError {
         found: B256,
     },
     /// The node serves another chain than the attestor is for.
-    #[error("the node serves chain {chain_id} with genesis {genesis}, the settings say chain {expected}; check the endpoint")]
+    #[error(
+        "the node serves chain {chain_id} with genesis {genesis}, the settings say chain {expected}; check the endpoint"
+    )]
     OtherChain {
         /// The node's chain id.
         chain_id: u64,
@@ -193,7 +195,7 @@ impl AttestorService {
             rpc: Arc::new(rpc),
             journal: Arc::new(Mutex::new(journal)),
         };
-        service.on_node(|session| async move { service.check_chain(session).await }).await?;
+        service.on_node(|session| service.check_chain(session)).await?;
         Ok(service)
     }
 

@@ -134,7 +134,10 @@ impl Account {
         }
         Err(ChainError::Rejected {
             chain: self.chain.clone(),
-            reason: format!("the nonce of {} was taken {NONCE_ATTEMPTS} times; does another program use this key?", self.id),
+            reason: format!(
+                "the nonce of {} was taken {NONCE_ATTEMPTS} times; does another program use this key?",
+                self.id
+            ),
             retryable: true,
         })
     }
@@ -170,11 +173,12 @@ impl Account {
 
     async fn chain_nonce(&self, endpoints: &Endpoints) -> Result<u64, ChainError> {
         let account = self.id.to_string();
-        let view: AccountView =
-            endpoints.first_good(|endpoint| {
+        let view: AccountView = endpoints
+            .first_good(|endpoint| {
                 let account = account.clone();
                 async move { endpoint.view_named("/account", &account).await }
-            }).await?;
+            })
+            .await?;
         Ok(view.nonce)
     }
 

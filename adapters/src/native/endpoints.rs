@@ -37,9 +37,8 @@ impl Endpoints {
             .connect_timeout(limits.timeout)
             .build()
             .map_err(|error| ChainError::InvalidRequest(format!("{chain}: no HTTP client: {}", error.without_url())))?;
-        let endpoint = |url: &Url| {
-            Arc::new(Endpoint::new(chain.clone(), url.clone(), http.clone(), limits, observer.clone()))
-        };
+        let endpoint =
+            |url: &Url| Arc::new(Endpoint::new(chain.clone(), url.clone(), http.clone(), limits, observer.clone()));
         Ok(Self { chain: chain.clone(), all: urls.iter().map(endpoint).collect() })
     }
 
@@ -111,8 +110,5 @@ const fn weight(error: &ChainError) -> Option<u8> {
 }
 
 const fn is_endpoints_fault(error: &ChainError) -> bool {
-    matches!(
-        error,
-        ChainError::Unreachable { .. } | ChainError::Malformed { .. } | ChainError::Untrustworthy { .. }
-    )
+    matches!(error, ChainError::Unreachable { .. } | ChainError::Malformed { .. } | ChainError::Untrustworthy { .. })
 }

@@ -8,8 +8,8 @@ use crosspoint_ledger::events::{AckCause as LedgerCause, Event, EventError, Lock
 use crosspoint_ledger::query::{PacketQuery, PacketView};
 use crosspoint_protocol::ids::{ClientId, Height, Sequence};
 use futures::{StreamExt, TryStreamExt};
-use tendermint::merkle::simple_hash_from_byte_vectors;
 use tendermint::crypto::default::Sha256;
+use tendermint::merkle::simple_hash_from_byte_vectors;
 use tendermint::{Block, Hash, abci};
 use tendermint_rpc::endpoint::{block, block_results};
 

@@ -1,15 +1,22 @@
 //! What one endpoint says about the chain's state, height and blocks.
 
 use crosspoint_ledger::code;
+use crosspoint_light_proofs::checkpoint::SignedCheckpoint;
 use crosspoint_protocol::ids::{Height, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tendermint::{Time, block};
-use tendermint_rpc::endpoint::{abci_query, status};
+use tendermint::block::signed_header::SignedHeader;
+use tendermint::{Time, block, validator};
+use tendermint_proto::v0_38::types::ValidatorSet as RawValidatorSet;
+use tendermint_rpc::endpoint::{abci_query, commit, status, validators};
 
 use super::rpc::{Endpoint, RpcError};
 use crate::chain::Tip;
 use crate::error::ChainError;
+
+/// Most pages of validators that are read: as many as a light client handles.
+const MAX_VALIDATOR_PAGES: usize = 6;
+const VALIDATORS_PER_PAGE: u8 = 100;
 
 /// The value under a provable key, with the proof if one was asked for.
 #[derive(Debug)]
@@ -95,6 +102,15 @@ impl Endpoint {
         self.view_of(path, name.as_bytes().to_vec(), Height(0)).await
     }
 
+    /// A question to the application that takes no data. `height` 0 asks the newest state.
+    pub(crate) async fn view_all<T: DeserializeOwned>(
+        &self,
+        path: &'static str,
+        height: Height,
+    ) -> Result<T, ChainError> {
+        self.view_of(path, vec![], height).await
+    }
+
     async fn view_of<T: DeserializeOwned>(
         &self,
         path: &'static str,
@@ -153,5 +169,62 @@ impl Endpoint {
 
     async fn is_ahead(&self, at: Height) -> bool {
         at.0 != 0 && self.status().await.is_ok_and(|status| at > status.latest.height)
+    }
+}
+
+impl Endpoint {
+    /// The signed checkpoint of a header.
+    pub(crate) async fn checkpoint(&self, height: Height) -> Result<SignedCheckpoint, ChainError> {
+        let data = height.0.to_be_bytes().to_vec();
+        let answer = self.abci_query("/checkpoint", data, Height(0), false).await;
+        match answer {
+            Ok(answer) => {
+                serde_json::from_slice(&answer.value).map_err(|error| self.malformed("/checkpoint", error.to_string()))
+            }
+            Err(ChainError::NotFound { .. }) if self.is_ahead(height).await => {
+                Err(ChainError::NotYet(format!("{}: header {height} is not there yet", self.chain())))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A header with its commit.
+    pub(crate) async fn signed_header(&self, height: Height) -> Result<SignedHeader, ChainError> {
+        let answer = match self.call(commit::Request::new(self.height(height)?)).await {
+            Ok(answer) => answer.signed_header,
+            Err(error) => return Err(self.explain("commit", height, error).await),
+        };
+        let header = &answer.header;
+        if header.height.value() != height.0 || header.chain_id.as_str() != self.chain().as_str() {
+            return Err(self.untrustworthy(format!("asked for header {height}, got another")));
+        }
+        Ok(answer)
+    }
+
+    /// The validators that sign a header, the proposer marked.
+    pub(crate) async fn validators(&self, height: Height) -> Result<validator::Set, ChainError> {
+        let number = self.height(height)?;
+        let mut all: Vec<validator::Info> = Vec::new();
+        for page in 1..=MAX_VALIDATOR_PAGES {
+            let request = validators::Request::new(Some(number), Some(page.into()), Some(VALIDATORS_PER_PAGE.into()));
+            let answer = match self.call(request).await {
+                Ok(answer) => answer,
+                Err(error) => return Err(self.explain("validators", height, error).await),
+            };
+            if answer.block_height != number || answer.validators.is_empty() {
+                return Err(self.malformed("validators", "the validators of another height, or none"));
+            }
+            all.extend(answer.validators);
+            if usize::try_from(answer.total).is_ok_and(|total| all.len() >= total) {
+                // Not by `Set::new`, which panics on powers that are too large.
+                let raw = RawValidatorSet {
+                    validators: all.into_iter().map(Into::into).collect(),
+                    proposer: None,
+                    total_voting_power: 0,
+                };
+                return raw.try_into().map_err(|_| self.malformed("validators", "they are no validator set"));
+            }
+        }
+        Err(self.malformed("validators", "more validators than any client handles"))
     }
 }

@@ -6,9 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crosspoint_protocol::ids::ChainId;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tendermint_rpc::dialect::v0_38::Dialect;
 use tendermint_rpc::{Method, Request, Response, ResponseError};
 use url::Url;
@@ -138,19 +135,6 @@ impl Endpoint {
         answer
     }
 
-    /// Calls a method that CometBFT does not have, with parameters and answer as JSON.
-    pub(crate) async fn extension<T: DeserializeOwned>(
-        &self,
-        method: &'static str,
-        params: &serde_json::Value,
-    ) -> Result<T, RpcError> {
-        let start = Instant::now();
-        let body = json!({ "jsonrpc": "2.0", "id": 0, "method": method, "params": params }).to_string();
-        let answer = self.post::<Extension<T>>(body).await.map(|extension| extension.0);
-        self.observe(method, answer.as_ref().err(), start.elapsed());
-        answer
-    }
-
     fn observe(&self, method: &'static str, error: Option<&RpcError>, took: Duration) {
         if let Some(observer) = &self.observer {
             let outcome = match error {
@@ -215,13 +199,6 @@ impl Endpoint {
         ChainError::Untrustworthy { chain: self.chain.clone(), detail: format!("{}: {detail}", self.label()) }
     }
 }
-
-/// The answer to a method that CometBFT does not have.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Extension<T>(T);
-
-impl<T: DeserializeOwned> Response for Extension<T> {}
 
 /// The methods that are called, as metric labels.
 const fn method_name(method: &Method) -> &'static str {

@@ -140,7 +140,9 @@ mod tests {
     fn only_a_header_of_a_new_block_announces_a_height() {
         let header = json!({"result": {"data": {"type": "tendermint/event/NewBlockHeader", "value": {"header": {"height": "7"}}}}});
         assert_eq!(announced(&header), Some(Height(7)));
-        for other in [json!({}), json!({"result": {}}), json!({"result": {"data": {"value": {"header": {"height": 7}}}}})] {
+        for other in
+            [json!({}), json!({"result": {}}), json!({"result": {"data": {"value": {"header": {"height": 7}}}}})]
+        {
             assert_eq!(announced(&other), None);
         }
     }

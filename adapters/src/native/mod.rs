@@ -1,0 +1,378 @@
+//! The native permissioned chain and its sub-chains, over the CometBFT RPC.
+//!
+//! - [`settings`]: what an adapter is told.
+//! - `rpc`, `endpoints`: one node with bounded answers; several of them with fallback.
+//! - `watch`: new blocks by WebSocket, else by asking.
+//! - `query`, `events`: what a node says of state and blocks.
+//! - `checkpoint`, `tendermint`, `outbox`: proofs for light clients, verified before they are handed on.
+//! - [`account`], `submit`: transactions and what became of them.
+//!
+//! The state after block h is proven by header h + 1, so what a block did can be proven one block later.
+
+pub mod account;
+mod checkpoint;
+mod endpoints;
+mod events;
+mod outbox;
+mod places;
+mod query;
+mod rpc;
+pub mod settings;
+mod submit;
+mod tendermint;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crosspoint_ledger::address::AccountId;
+use crosspoint_ledger::query::{AccountView, ClientView, SupplyView};
+use crosspoint_ledger::tx::message::Message;
+use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::denom::Denom;
+use crosspoint_protocol::ids::{Address, ChainId, ClientId, Height, Timestamp};
+use crosspoint_protocol::packet::Packet;
+use crosspoint_protocol::path::Path;
+use crosspoint_protocol::secret::Preimage;
+use ed25519_dalek::SigningKey;
+
+use crate::chain::{
+    Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, RelayItem, StoredPacket, Submitted,
+    Tip,
+};
+use crate::error::ChainError;
+use crate::evm::rpc::RpcObserver;
+use crate::proven::Proven;
+use crate::signer::Signer;
+use account::{Account, TxFate};
+use endpoints::Endpoints;
+use events::SentMemory;
+use places::Places;
+use rpc::Endpoint;
+use submit::Tally;
+use watch::Heights;
+
+pub use events::MAX_BLOCKS;
+pub use settings::NativeSettings;
+
+/// Most items that one batch should have: what is proven at once and fits into one transaction of the ledger with
+/// proofs of usual size.
+pub const MAX_BATCH: usize = 100;
+/// Most payers whose count of transactions is kept.
+const MAX_ACCOUNTS: usize = 10_000;
+
+/// One native chain.
+#[derive(Debug)]
+pub struct NativeChain {
+    settings: NativeSettings,
+    endpoints: Endpoints,
+    heights: Arc<Heights>,
+    relayer: Arc<Account>,
+    accounts: Mutex<HashMap<AccountId, Arc<Account>>>,
+    sent: SentMemory,
+    places: Places,
+}
+
+impl NativeChain {
+    /// The adapter of a chain, with the relayer's own key. Must be called within a tokio runtime; nothing is sent
+    /// yet but the subscription to new blocks.
+    pub fn new(settings: NativeSettings, relayer: SigningKey) -> Result<Self, ChainError> {
+        Self::with_observer(settings, relayer, None)
+    }
+
+    /// The same, telling `observer` of every request.
+    pub fn with_observer(
+        settings: NativeSettings,
+        relayer: SigningKey,
+        observer: Option<Arc<dyn RpcObserver>>,
+    ) -> Result<Self, ChainError> {
+        if let Some(problem) = settings.problems().into_iter().next() {
+            return Err(ChainError::InvalidRequest(format!("{}: {problem}", settings.chain)));
+        }
+        let endpoints = Endpoints::new(&settings.chain, &settings.endpoints, settings.limits(), observer)?;
+        let heights = Heights::start(endpoints.clone(), settings.block_time());
+        let relayer = Arc::new(Account::new(settings.chain.clone(), relayer));
+        Ok(Self {
+            settings,
+            endpoints,
+            heights,
+            relayer,
+            accounts: Mutex::default(),
+            sent: SentMemory::default(),
+            places: Places::default(),
+        })
+    }
+
+    /// What the adapter was told.
+    #[must_use]
+    pub const fn settings(&self) -> &NativeSettings {
+        &self.settings
+    }
+
+    /// What became of a transaction, by its hash: the answer to [`ChainError::OutcomeUnknown`].
+    pub async fn transaction(&self, tx: &crate::chain::TxId) -> Result<TxFate, ChainError> {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(&tx.0, &mut hash).map_err(|_| {
+            ChainError::InvalidRequest(format!("{}: a transaction is named by 64 hex digits", self.id()))
+        })?;
+        account::fate(&self.endpoints, hash).await
+    }
+
+    /// Signs any message of the ledger and waits for its block: for governance, issue, transfers and the like.
+    pub async fn execute(&self, signer: &Signer, message: Message) -> Result<account::Included, ChainError> {
+        let account = self.account(signer)?;
+        self.run(&account, message).await
+    }
+
+    async fn run(&self, account: &Account, message: Message) -> Result<account::Included, ChainError> {
+        let within = Duration::from_millis(self.settings.inclusion_timeout_ms);
+        let included = account.execute(&self.endpoints, &self.heights, message, within).await?;
+        self.heights.saw(included.block.height);
+        Ok(included)
+    }
+
+    fn account(&self, signer: &Signer) -> Result<Arc<Account>, ChainError> {
+        let Signer::Native(key) = signer else {
+            return Err(ChainError::InvalidRequest(format!("{}: the key is of another chain's kind", self.id())));
+        };
+        let id = AccountId::of_key(&key.verifying_key());
+        if id == self.relayer.id() {
+            return Ok(Arc::clone(&self.relayer));
+        }
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        if accounts.len() >= MAX_ACCOUNTS {
+            accounts.retain(|_, account| Arc::strong_count(account) > 1);
+        }
+        let new = || Arc::new(Account::new(self.settings.chain.clone(), key.as_ref().clone()));
+        Ok(Arc::clone(accounts.entry(id).or_insert_with(new)))
+    }
+
+    /// Sends messages of items one after the other. Once one is in a block, a failure of a later one is told in
+    /// the outcomes of its items.
+    async fn run_batch(&self, mut tally: Tally, messages: Vec<(Message, Vec<usize>)>) -> Result<Submitted, ChainError> {
+        for (message, places) in messages {
+            match self.run(&self.relayer, message).await {
+                Ok(included) => tally.record(included, &places),
+                Err(error) if !tally.has_any() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(chain = %self.id(), %error, "a later transaction of a batch failed");
+                    break;
+                }
+            }
+        }
+        tally.finish(self.id())
+    }
+
+    fn status(&self, endpoint: &Endpoint, view: ClientView) -> Result<Option<ClientStatus>, ChainError> {
+        let Some(counterparty_client) = view.counterparty_client else { return Ok(None) };
+        let client_type = [ClientType::Tendermint, ClientType::Attested, ClientType::Checkpoint]
+            .into_iter()
+            .find(|known| known.as_str() == view.client_type)
+            .ok_or_else(|| endpoint.malformed("/client", format!("client {} is of no known type", view.client)))?;
+        Ok(Some(ClientStatus {
+            client: view.client,
+            client_type,
+            counterparty_chain: view.counterparty_chain,
+            counterparty_client,
+            trusted: Tip { height: view.trusted.height, time: view.trusted.time },
+            trusted_hash: view.trusted_hash,
+            trusting_period: view.trusting_period,
+            frozen: view.frozen,
+            generation: view.generation,
+        }))
+    }
+
+    async fn prove_items(&self, client: &ClientStatus, items: &[RelayItem]) -> Result<Proven, ChainError> {
+        if client.counterparty_chain != *self.id() {
+            let (client, of) = (&client.client, &client.counterparty_chain);
+            return Err(ChainError::InvalidRequest(format!("client {client} follows {of}, not {}", self.id())));
+        }
+        let items = items.get(..MAX_BATCH).unwrap_or(items);
+        let proven = self
+            .endpoints
+            .first_good(|endpoint| async move {
+                match client.client_type {
+                    ClientType::Checkpoint => checkpoint::prove(&endpoint, &self.places, client, items).await,
+                    ClientType::Tendermint => tendermint::prove(&endpoint, client, items).await,
+                    ClientType::Attested => Err(ChainError::InvalidRequest(format!(
+                        "client {} takes attestations of an EVM chain",
+                        client.client
+                    ))),
+                }
+            })
+            .await?;
+        self.heights.saw(proven.height);
+        Ok(proven)
+    }
+}
+
+#[async_trait]
+impl Chain for NativeChain {
+    fn id(&self) -> &ChainId {
+        &self.settings.chain
+    }
+
+    async fn head(&self) -> Result<Head, ChainError> {
+        let status = self.endpoints.first_good(|endpoint| async move { endpoint.status().await }).await?;
+        self.heights.saw(status.latest.height);
+        // A CometBFT chain's blocks are final when they are committed.
+        Ok(Head { latest: status.latest, finalized: status.latest })
+    }
+
+    async fn next_head(&self, height: Height) -> Result<Head, ChainError> {
+        self.heights.above(height, self.settings.block_time()).await;
+        self.head().await
+    }
+
+    async fn events(&self, from: Height, to: Height) -> Result<Vec<ChainEvent>, ChainError> {
+        if from > to || to.0.saturating_sub(from.0) >= MAX_BLOCKS {
+            return Err(ChainError::InvalidRequest(format!(
+                "{}: events of blocks {from} to {to} are asked for; 1 to {MAX_BLOCKS} blocks are allowed",
+                self.id()
+            )));
+        }
+        let events = self
+            .endpoints
+            .first_good(|endpoint| async move { events::range(&endpoint, &self.sent, from, to).await })
+            .await?;
+        self.places.note(&events);
+        Ok(events)
+    }
+
+    async fn first_height(&self) -> Result<Height, ChainError> {
+        Ok(self.settings.first_height)
+    }
+
+    async fn clients(&self) -> Result<Vec<ClientStatus>, ChainError> {
+        self.endpoints
+            .first_good(|endpoint| async move {
+                let views: Vec<ClientView> = endpoint.view_all("/clients", Height(0)).await?;
+                let open = views.into_iter().filter(|view| !view.closed);
+                let statuses: Result<Vec<_>, _> = open.map(|view| self.status(&endpoint, view)).collect();
+                Ok(statuses?.into_iter().flatten().collect())
+            })
+            .await
+    }
+
+    async fn client(&self, client: &ClientId) -> Result<ClientStatus, ChainError> {
+        self.endpoints
+            .first_good(|endpoint| async move {
+                let view: ClientView = endpoint.view_named("/client", client.as_str()).await?;
+                if view.client != *client {
+                    return Err(endpoint.untrustworthy("it answered about another client"));
+                }
+                self.status(&endpoint, view)?.ok_or_else(|| ChainError::NotFound {
+                    chain: self.id().clone(),
+                    what: format!("counterparty of client {client}"),
+                })
+            })
+            .await
+    }
+
+    async fn stored(&self, path: &Path, at: Height) -> Result<StoredPacket, ChainError> {
+        let key = &path.to_bytes();
+        self.endpoints
+            .first_good(|endpoint| async move {
+                let stored = endpoint.stored(key, at, false).await?;
+                if stored.value.is_empty() {
+                    return Ok(StoredPacket { value: None });
+                }
+                let value = stored.value.try_into().map_err(|_| endpoint.malformed("/store", "not 32 bytes"))?;
+                Ok(StoredPacket { value: Some(value) })
+            })
+            .await
+    }
+
+    async fn prove(&self, client: &ClientStatus, items: &[RelayItem]) -> Result<Proven, ChainError> {
+        if items.is_empty() {
+            return Err(ChainError::InvalidRequest(format!("{}: there is nothing to prove", self.id())));
+        }
+        self.prove_items(client, items).await
+    }
+
+    async fn prove_update(&self, client: &ClientStatus) -> Result<Proven, ChainError> {
+        self.prove_items(client, &[]).await
+    }
+
+    async fn submit(&self, client: &ClientId, proven: &Proven) -> Result<Submitted, ChainError> {
+        let relay = submit::relay(self.id(), client, proven)?;
+        self.run_batch(Tally::new(proven.items.len()), relay.messages).await
+    }
+
+    async fn claim(&self, holds: &[(Packet, Preimage)]) -> Result<Submitted, ChainError> {
+        let now = self.head().await?.latest.time;
+        let latest_deadline = Timestamp(now.0.saturating_add(self.settings.claim_margin_secs));
+        let mut tally = Tally::new(holds.len());
+        let mut in_time = Vec::new();
+        for (place, hold) in holds.iter().enumerate() {
+            match hold.0.points_lock() {
+                Ok(lock) if lock.claim_deadline > latest_deadline => in_time.push((place, hold)),
+                Ok(_) => tally.skip(place, "too close to the claim deadline to show the preimage", false),
+                Err(error) => tally.skip(place, &error.to_string(), false),
+            }
+        }
+        self.run_batch(tally, submit::claims(&in_time)).await
+    }
+
+    async fn void(&self, holds: &[Packet]) -> Result<Submitted, ChainError> {
+        self.run_batch(Tally::new(holds.len()), submit::voids(holds)).await
+    }
+
+    async fn lock(&self, payer: &Signer, request: &LockRequest) -> Result<(Submitted, Packet), ChainError> {
+        let account = self.account(payer)?;
+        let included = self.run(&account, submit::lock(request)).await?;
+        let packet = submit::sent_packet(self.id(), &included)?;
+        let submitted = Submitted {
+            tx: included.tx,
+            block: included.block,
+            gas_used: included.gas_used,
+            outcomes: vec![crate::chain::ItemOutcome::Done],
+        };
+        Ok((submitted, packet))
+    }
+
+    async fn balance(&self, account: &Address, denom: &Denom) -> Result<Amount, ChainError> {
+        self.endpoints
+            .first_good(|endpoint| async move {
+                let view: AccountView = endpoint.view_named("/account", account.as_str()).await?;
+                Ok(view.balances.get(denom).copied().unwrap_or_default())
+            })
+            .await
+    }
+
+    async fn supply(&self, at: Height) -> Result<Vec<DenomSupply>, ChainError> {
+        let view: SupplyView = self
+            .endpoints
+            .first_good(|endpoint| async move {
+                let view: SupplyView = endpoint.view_all("/supply", at).await?;
+                if at.0 != 0 && view.height != at {
+                    return Err(endpoint.untrustworthy(format!("asked for supply at {at}, got it at {}", view.height)));
+                }
+                Ok(view)
+            })
+            .await?;
+        let denoms = view.denoms.into_iter().map(|denom| DenomSupply {
+            denom: denom.denom,
+            symbol: denom.symbol,
+            cap: denom.cap,
+            issued: denom.issued,
+            circulating: denom.circulating,
+            owed: denom.owed,
+            return_holds: denom.return_holds,
+            home: denom.home,
+            voucher: denom.voucher,
+        });
+        Ok(denoms.collect())
+    }
+
+    async fn wallet(&self) -> Result<(Address, Option<u128>), ChainError> {
+        let address =
+            self.relayer.id().to_address().ok_or_else(|| {
+                ChainError::InvalidRequest(format!("{}: the relayer's address has no text", self.id()))
+            })?;
+        // The ledger takes no fees.
+        Ok((address, None))
+    }
+}
