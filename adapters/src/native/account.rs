@@ -189,21 +189,19 @@ impl Account {
         sent: &Sent,
         within: Duration,
     ) -> Result<Included, Refused> {
-        let deadline = Instant::now() + within;
+        let started = Instant::now();
         let mut seen = heights.newest();
         loop {
             match fate(endpoints, sent.hash).await {
                 Ok(TxFate::Included(included)) => return Ok(included),
-                Ok(TxFate::Failed { code, .. }) if matches!(code, code::NONCE_USED | code::NONCE_AHEAD) => {
-                    return Err(Refused::Nonce);
-                }
+                Ok(TxFate::Failed { code: code::NONCE_USED | code::NONCE_AHEAD, .. }) => return Err(Refused::Nonce),
                 Ok(TxFate::Failed { code, reason }) => {
                     return Err(Refused::Other(rejected(&self.chain, code, reason)));
                 }
                 // A node that is down now may know later: the deadline decides.
                 Ok(TxFate::Unknown) | Err(_) => {}
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = within.saturating_sub(started.elapsed());
             if left.is_zero() {
                 break;
             }

@@ -88,8 +88,8 @@ async fn listen(endpoints: Endpoints, newest: watch::Sender<Height>, block_time:
                 pause = block_time;
             }
         }
-        let until = tokio::time::Instant::now() + pause;
-        while tokio::time::Instant::now() < until {
+        let started = tokio::time::Instant::now();
+        while started.elapsed() < pause {
             let status = endpoints.first_good(|endpoint| async move { endpoint.status().await }).await;
             if let Ok(status) = status {
                 raise(&newest, status.latest.height);
