@@ -23,7 +23,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::endpoints::Endpoints;
-use super::events::{ledger_events, tx_id};
+use super::events::ledger_events;
 use super::query::seconds;
 use super::rpc::{Endpoint, RpcError};
 use super::watch::Heights;
@@ -32,6 +32,8 @@ use crate::error::ChainError;
 
 /// How often a transaction is signed anew because its nonce was taken.
 const NONCE_ATTEMPTS: usize = 5;
+/// The longest wait for a block before that.
+const NONCE_PAUSE: Duration = Duration::from_secs(2);
 
 /// A transaction in a block.
 #[derive(Debug, Clone)]
@@ -90,6 +92,8 @@ struct Sent {
 enum Refused {
     /// The nonce was used or is too far ahead: sign anew.
     Nonce,
+    /// The mempool does not take it now: its nonce waits there already, or it is full. The node's words.
+    Mempool(String),
     /// Something else.
     Other(ChainError),
 }
@@ -114,32 +118,35 @@ impl Account {
         message: Message,
         within: Duration,
     ) -> Result<Included, ChainError> {
-        for _ in 0..NONCE_ATTEMPTS {
-            let sent = match self.send(endpoints, &message).await {
-                Ok(sent) => sent,
-                Err(Refused::Nonce) => continue,
-                Err(Refused::Other(error)) => return Err(error),
+        let mut reason = String::new();
+        for attempt in 0..NONCE_ATTEMPTS {
+            if attempt > 0 {
+                // What took the nonce is in the next block, or in the state of a node that is behind.
+                heights.above(heights.newest(), NONCE_PAUSE).await;
+            }
+            let refused = match self.send(endpoints, &message).await {
+                Ok(sent) => match self.wait(endpoints, heights, &sent, within).await {
+                    Ok(included) => return Ok(included),
+                    Err(refused) => refused,
+                },
+                Err(refused) => refused,
             };
-            match self.wait(endpoints, heights, &sent, within).await {
-                Ok(included) => return Ok(included),
-                // It is in a block without effect, so another one with the next nonce is no repetition.
-                Err(Refused::Nonce) => self.queue.lock().await.next = None,
-                Err(Refused::Other(error)) => {
+            match refused {
+                // It is in no block, or in one without effect: another one with the next nonce is no repetition.
+                Refused::Nonce => "its nonce was taken".clone_into(&mut reason),
+                Refused::Mempool(said) => reason = said,
+                Refused::Other(error) => {
                     if matches!(error, ChainError::OutcomeUnknown { .. }) {
                         self.queue.lock().await.next = None;
                     }
                     return Err(error);
                 }
             }
+            self.queue.lock().await.next = None;
         }
-        Err(ChainError::Rejected {
-            chain: self.chain.clone(),
-            reason: format!(
-                "the nonce of {} was taken {NONCE_ATTEMPTS} times; does another program use this key?",
-                self.id
-            ),
-            retryable: true,
-        })
+        let id = self.id;
+        let reason = format!("{reason} ({NONCE_ATTEMPTS} attempts by {id}; does another program use its key?)");
+        Err(ChainError::Rejected { chain: self.chain.clone(), reason, retryable: true })
     }
 
     async fn send(&self, endpoints: &Endpoints, message: &Message) -> Result<Sent, Refused> {
@@ -225,54 +232,38 @@ impl Account {
     }
 }
 
-/// Sends a transaction's bytes to the first endpoint that takes it. Sending the same bytes twice is
-/// harmless: their nonce is used once.
+/// Sends a transaction's bytes until an endpoint takes them. Sending the same bytes twice is harmless: their
+/// nonce is used once. Where an endpoint did not answer it may have taken them, so whatever another one says
+/// then, the transaction must be waited for.
 async fn broadcast(endpoints: &Endpoints, bytes: &[u8]) -> Result<(), Refused> {
-    let mut uncertain = false;
-    let mut last = None;
+    let mut maybe_sent = false;
+    let mut failure = ChainError::Unreachable { chain: endpoints.chain().clone(), detail: "no endpoint".into() };
     for endpoint in endpoints.by_health() {
         match endpoint.call(tx_sync::Request::new(bytes.to_vec())).await {
-            Ok(answer) if answer.code.is_ok() => {
-                endpoint.succeeded();
-                return Ok(());
-            }
-            Ok(answer) if matches!(answer.code.value(), code::NONCE_USED | code::NONCE_AHEAD) => {
-                // It may be this very transaction that used the nonce, sent through an endpoint that did not answer.
-                return if uncertain { Err(unknown(&endpoint, bytes)) } else { Err(Refused::Nonce) };
-            }
-            Ok(answer) if uncertain => {
-                tracing::warn!(endpoint = %endpoint.label(), code = answer.code.value(), "refused after no answer elsewhere");
-                return Err(unknown(&endpoint, bytes));
-            }
+            Ok(_) if maybe_sent => return Ok(()),
             Ok(answer) => {
-                return Err(Refused::Other(rejected(endpoint.chain(), answer.code.value(), answer.log)));
+                endpoint.succeeded();
+                return match answer.code.value() {
+                    code::OK => Ok(()),
+                    code::NONCE_USED | code::NONCE_AHEAD => Err(Refused::Nonce),
+                    code => Err(Refused::Other(rejected(endpoint.chain(), code, answer.log))),
+                };
             }
+            Err(RpcError::Refused(_)) if maybe_sent => return Ok(()),
+            Err(RpcError::Refused(said)) => return Err(Refused::Mempool(words(said.data().unwrap_or(said.message())))),
             Err(error) => {
-                // CometBFT refuses by error what its mempool already has.
-                if let RpcError::Refused(refusal) = &error
-                    && refusal.data().unwrap_or_default().contains("already exists in cache")
-                {
-                    return Ok(());
-                }
-                // Without an answer the node may still have taken it.
-                uncertain |= matches!(error, RpcError::Transport(_) | RpcError::TooLarge(_) | RpcError::Json(_));
+                maybe_sent |= !matches!(error, RpcError::NoConnection(_));
                 endpoint.failed();
-                last = Some((endpoint, error));
+                failure = endpoint.failure("broadcast_tx_sync", error);
             }
         }
     }
-    Err(match last {
-        Some((endpoint, _)) if uncertain => unknown(&endpoint, bytes),
-        Some((endpoint, error)) => Refused::Other(endpoint.failure("broadcast_tx_sync", error)),
-        None => Refused::Other(ChainError::Unreachable {
-            chain: endpoints.chain().clone(),
-            detail: "no endpoint is configured".into(),
-        }),
-    })
+    if maybe_sent { Ok(()) } else { Err(Refused::Other(failure)) }
 }
 
-fn unknown(endpoint: &Endpoint, bytes: &[u8]) -> Refused {
-    Refused::Other(ChainError::OutcomeUnknown { chain: endpoint.chain().clone(), tx: tx_id(bytes).0 })
+/// A node's words as they may be shown: bounded, and on one line.
+fn words(said: &str) -> String {
+    said.chars().filter(|c| !c.is_control()).take(300).collect()
 }
 
 /// What became of a transaction, by all endpoints until one knows it.
@@ -287,8 +278,8 @@ pub(crate) async fn fate(endpoints: &Endpoints, hash: [u8; 32]) -> Result<TxFate
                 }
                 Err(error) => failure = Some(error),
             },
-            // Any refusal by a healthy node means that it does not have it.
-            Err(RpcError::Refused(_)) => failure = failure.or(None),
+            // A healthy node that refuses does not have it.
+            Err(RpcError::Refused(_)) => {}
             Err(error) => {
                 endpoint.failed();
                 failure = Some(endpoint.failure("tx", error));
@@ -304,8 +295,7 @@ async fn included(endpoint: &Endpoint, hash: [u8; 32], answer: tx::Response) -> 
     }
     let result: ExecTxResult = answer.tx_result;
     if result.code.is_err() {
-        let reason = result.log.chars().filter(|c| !c.is_control()).take(300).collect();
-        return Ok(TxFate::Failed { code: result.code.value(), reason });
+        return Ok(TxFate::Failed { code: result.code.value(), reason: words(&result.log) });
     }
     let height = Height(answer.height.value());
     let header = endpoint.signed_header(height).await?.header;
@@ -319,7 +309,7 @@ async fn included(endpoint: &Endpoint, hash: [u8; 32], answer: tx::Response) -> 
 }
 
 fn rejected(chain: &ChainId, code: u32, reason: String) -> ChainError {
-    let reason: String = reason.chars().filter(|c| !c.is_control()).take(300).collect();
+    let reason = words(&reason);
     if code == code::INSUFFICIENT {
         return ChainError::InsufficientFunds { chain: chain.clone(), detail: reason };
     }

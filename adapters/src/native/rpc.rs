@@ -28,7 +28,10 @@ pub(crate) struct CallLimits {
 /// Why a call brought no answer of the type asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RpcError {
-    /// No answer came.
+    /// No connection: nothing was sent.
+    #[error("{0}")]
+    NoConnection(String),
+    /// No answer came, though the request may have arrived.
     #[error("{0}")]
     Transport(String),
     /// The answer has more bytes than allowed; the rest was not read.
@@ -141,14 +144,20 @@ impl Endpoint {
                 None => "ok",
                 Some(RpcError::Refused(_)) => "node_error",
                 Some(RpcError::TooLarge(_) | RpcError::Json(_)) => "malformed",
-                Some(RpcError::Transport(_)) => "unreachable",
+                Some(RpcError::NoConnection(_) | RpcError::Transport(_)) => "unreachable",
             };
             observer.request(&self.chain, method, outcome, took);
         }
     }
 
     async fn post<A: Response>(&self, body: String) -> Result<A, RpcError> {
-        let transport = |error: reqwest::Error| RpcError::Transport(describe(&error.without_url()));
+        let transport = |error: reqwest::Error| {
+            if error.is_connect() {
+                RpcError::NoConnection(describe(&error.without_url()))
+            } else {
+                RpcError::Transport(describe(&error.without_url()))
+            }
+        };
         let mut response = self
             .http
             .post(self.url.clone())
@@ -184,7 +193,9 @@ impl Endpoint {
     pub(crate) fn failure(&self, method: &str, error: RpcError) -> ChainError {
         let detail = format!("{}: {error}", self.label());
         match error {
-            RpcError::Transport(_) => ChainError::Unreachable { chain: self.chain.clone(), detail },
+            RpcError::NoConnection(_) | RpcError::Transport(_) => {
+                ChainError::Unreachable { chain: self.chain.clone(), detail }
+            }
             RpcError::TooLarge(_) | RpcError::Json(_) | RpcError::Refused(_) => self.malformed(method, detail),
         }
     }
