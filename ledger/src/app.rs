@@ -6,18 +6,49 @@
 
 use crosspoint_protocol::ids::{Height, Timestamp};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::address::AccountId;
+use crate::code;
 use crate::events::Event;
-use crate::genesis::{Genesis, Validator};
+use crate::execute;
+use crate::genesis::{Genesis, GenesisError, Validator};
 use crate::query::QueryResult;
+use crate::state::store::{Prepared, Store, Tip};
+use crate::state::{ReadState, StateError};
+use crate::tx::{Tx, TxError};
 
 /// Why the application cannot go on. A refused transaction is none of these: it is a [`TxResult`].
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// The interface is there, this part of it is not yet.
-    #[error("not there yet: {0}")]
-    Unsupported(&'static str),
+    /// The genesis is not usable.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
+    /// The database was started from another genesis.
+    #[error("the database in this directory was started from another genesis; point to its own, or to an empty directory")]
+    OtherGenesis,
+    /// The database failed, or what is in it is wrong.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The engine's block does not follow the last one.
+    #[error("block {found} does not follow block {last}")]
+    Height {
+        /// The block given.
+        found: Height,
+        /// The last one.
+        last: Height,
+    },
+    /// Block time decreases.
+    #[error("the block's time {found} is before the last one's, {last}")]
+    Time {
+        /// The block's.
+        found: Timestamp,
+        /// The last one's.
+        last: Timestamp,
+    },
+    /// Commit without a block executed.
+    #[error("there is no executed block to commit")]
+    NothingToCommit,
 }
 
 /// The newest committed block, or genesis.
@@ -29,6 +60,12 @@ pub struct LastBlock {
     pub app_hash: [u8; 32],
     /// Its time, in whole seconds.
     pub time: Timestamp,
+}
+
+impl From<Tip> for LastBlock {
+    fn from(tip: Tip) -> Self {
+        Self { height: Height(tip.height), app_hash: tip.root, time: Timestamp(tip.time) }
+    }
 }
 
 /// A block to execute.
@@ -83,20 +120,33 @@ pub struct EngineRecord {
 #[derive(Debug)]
 pub struct App {
     reader: Reader,
-    genesis: Genesis,
     last: LastBlock,
+    executed: Option<Prepared>,
 }
 
 /// A cheap handle for queries and checks, at the newest committed block, beside the execution of the next.
 #[derive(Debug, Clone)]
-pub struct Reader {}
+pub struct Reader {
+    pub(crate) store: Arc<Store>,
+    pub(crate) genesis: Arc<Genesis>,
+}
 
 impl App {
     /// Opens the database in `db_dir`, or starts it from `genesis`. A database of another genesis is an error.
     pub fn open(db_dir: &Path, genesis: &Genesis) -> Result<Self, AppError> {
-        let _ = db_dir;
-        let last = LastBlock { height: Height(0), app_hash: [0; 32], time: genesis.start_time().unwrap_or_default() };
-        Ok(Self { reader: Reader {}, genesis: genesis.clone(), last })
+        genesis.validate()?;
+        let store = Store::open(db_dir)?;
+        let tip = match store.tip()? {
+            Some(tip) => {
+                if store.genesis_hash()?.as_deref() != Some(&genesis.hash()) {
+                    return Err(AppError::OtherGenesis);
+                }
+                tip
+            }
+            None => start(&store, genesis)?,
+        };
+        let reader = Reader { store: Arc::new(store), genesis: Arc::new(genesis.clone()) };
+        Ok(Self { reader, last: tip.into(), executed: None })
     }
 
     /// The newest committed block.
@@ -107,8 +157,8 @@ impl App {
 
     /// The genesis it started from.
     #[must_use]
-    pub const fn genesis(&self) -> &Genesis {
-        &self.genesis
+    pub fn genesis(&self) -> &Genesis {
+        &self.reader.genesis
     }
 
     /// A handle for queries and checks.
@@ -117,7 +167,7 @@ impl App {
         self.reader.clone()
     }
 
-    /// Whether a transaction may enter the mempool.
+    /// Whether a transaction may enter the mempool; see [`Reader::check_tx`].
     #[must_use]
     pub fn check_tx(&self, bytes: &[u8]) -> TxResult {
         self.reader.check_tx(bytes)
@@ -126,14 +176,36 @@ impl App {
     /// Executes a block on top of the last one. Nothing is visible or durable before [`App::commit`];
     /// executing again replaces what was executed before.
     pub fn execute_block(&mut self, block: &BlockContext, txs: &[Vec<u8>]) -> Result<BlockOutcome, AppError> {
-        let _ = (block, txs);
-        Err(AppError::Unsupported("execute_block"))
+        self.executed = None;
+        if Some(block.height) != self.last.height.checked_add(1) {
+            return Err(AppError::Height { found: block.height, last: self.last.height });
+        }
+        if block.time < self.last.time {
+            return Err(AppError::Time { found: block.time, last: self.last.time });
+        }
+        let Reader { store, genesis } = &self.reader;
+        let view = store.view();
+        let executed = execute::block(&view, genesis, block, txs)?;
+        let prepared = store.prepare(executed.changes, block.height.0, block.time.0, genesis.params.history)?;
+        let outcome = BlockOutcome {
+            app_hash: prepared.tip.root,
+            results: executed.results,
+            events: executed.events,
+            validators: genesis.validators.clone(),
+        };
+        drop(view);
+        self.executed = Some(prepared);
+        Ok(outcome)
     }
 
     /// Makes the executed block durable, with the engine's records, in one synced write.
     pub fn commit(&mut self, engine_records: Vec<EngineRecord>) -> Result<LastBlock, AppError> {
-        let _ = engine_records;
-        Err(AppError::Unsupported("commit"))
+        let prepared = self.executed.take().ok_or(AppError::NothingToCommit)?;
+        let tip = prepared.tip;
+        let records = engine_records.iter().map(|record| (record.key.as_slice(), record.value.as_deref()));
+        self.reader.store.commit(prepared, None, records)?;
+        self.last = tip.into();
+        Ok(self.last)
     }
 
     /// Answers a query; see [`crate::query`].
@@ -153,32 +225,57 @@ impl App {
     }
 }
 
+/// Writes the genesis state as version 0.
+fn start(store: &Store, genesis: &Genesis) -> Result<Tip, AppError> {
+    let view = store.view();
+    let changes = execute::genesis(&view, genesis)?;
+    let time = genesis.start_time().unwrap_or_default();
+    let prepared = store.prepare(changes, 0, time.0, genesis.params.history)?;
+    drop(view);
+    let tip = prepared.tip;
+    store.commit(prepared, Some(genesis.hash()), std::iter::empty())?;
+    Ok(tip)
+}
+
 impl Reader {
     /// The newest committed block.
     pub fn last_block(&self) -> Result<LastBlock, AppError> {
-        Err(AppError::Unsupported("last_block"))
+        let tip = self.store.tip()?;
+        tip.map(LastBlock::from).ok_or_else(|| StateError::Database("there is no genesis state".into()).into())
     }
 
-    /// Whether a transaction may enter the mempool: decoded strictly, signed, for this chain, by a member, its nonce not used
-    /// yet and at most [`crate::MEMPOOL_NONCES`] ahead.
+    /// The genesis the chain started from.
+    #[must_use]
+    pub fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// Whether a transaction may enter the mempool: decoded strictly, signed, for this chain, by an active member, its
+    /// nonce not used yet and at most [`crate::MEMPOOL_NONCES`] ahead of the next.
     #[must_use]
     pub fn check_tx(&self, bytes: &[u8]) -> TxResult {
-        let _ = bytes;
-        TxResult { code: crate::code::INTERNAL, log: "not there yet".into(), events: vec![], sender: None, nonce: 0 }
+        match Tx::decode(bytes) {
+            Err(error) => refused(&error),
+            Ok(tx) => match tx.verify() {
+                Err(error) => refused(&error),
+                Ok(()) => self.check_decoded(&tx),
+            },
+        }
+    }
+
+    fn check_decoded(&self, tx: &Tx) -> TxResult {
+        let result = |code, log: String| TxResult { code, log, events: vec![], sender: Some(tx.sender), nonce: tx.nonce };
+        let view = self.store.view();
+        match execute::check(&view, &self.genesis.chain_id, tx, crate::MEMPOOL_NONCES) {
+            Ok(()) => result(code::OK, String::new()),
+            Err(error) => result(error.code(), error.to_string()),
+        }
     }
 
     /// Answers a query at a height (0: the newest); see [`crate::query`].
     #[must_use]
     pub fn query(&self, path: &str, data: &[u8], height: Height, prove: bool) -> QueryResult {
-        let _ = (path, data, prove);
-        QueryResult {
-            code: crate::code::INTERNAL,
-            log: "not there yet".into(),
-            key: vec![],
-            value: vec![],
-            height,
-            proof: None,
-        }
+        crate::answer::answer(self, path, data, height, prove)
     }
 
     /// The nonce that the account's next transaction must have, by the newest committed block.
@@ -189,13 +286,29 @@ impl Reader {
 
     /// One of the engine's records.
     pub fn engine_get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, AppError> {
-        let _ = key;
-        Err(AppError::Unsupported("engine_get"))
+        Ok(self.store.engine_get(key)?)
     }
 
     /// The engine's records whose key starts with `prefix`, from `start` on, ascending, at most `limit`.
     pub fn engine_iter(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, AppError> {
-        let _ = (prefix, start, limit);
-        Err(AppError::Unsupported("engine_iter"))
+        Ok(self.store.engine_iter(prefix, start, limit)?)
     }
+
+    /// A plain or provable value at the newest block, for tests and tools that look below the queries.
+    pub fn peek(&self, space: crate::state::Space, key: &[u8]) -> Result<Option<Vec<u8>>, AppError> {
+        Ok(self.store.view().get(space, key)?)
+    }
+}
+
+/// The result of bytes that are no valid transaction.
+pub(crate) fn refused(error: &TxError) -> TxResult {
+    let code = match error {
+        TxError::Key | TxError::Signature => code::SIGNATURE,
+        TxError::TooLong(_)
+        | TxError::Protobuf
+        | TxError::NotCanonical
+        | TxError::MessageCount(_)
+        | TxError::Field { .. } => code::MALFORMED,
+    };
+    TxResult { code, log: error.to_string(), events: vec![], sender: None, nonce: 0 }
 }

@@ -9,13 +9,17 @@
 //! [`genesis`] says what a chain starts from, [`code`] what a result's number means.
 
 pub mod address;
+mod answer;
 pub mod app;
 pub mod code;
 pub mod engine;
 pub mod events;
+mod execute;
 pub mod genesis;
+pub mod handlers;
 pub mod query;
 pub mod rpc;
+pub mod state;
 pub mod tx;
 
 /// How far ahead of the next one a nonce may be to enter the mempool.

@@ -1,0 +1,240 @@
+//! What governance's actions do.
+
+use crosspoint_light_proofs::attested::{self, ExecutionHeader};
+use crosspoint_protocol::denom::Denom;
+use crosspoint_protocol::ids::{ClientId, Timestamp};
+
+use super::error::HandlerError;
+use super::{BlockEnv, account, client};
+use crate::address::AccountId;
+use crate::events::Event;
+use crate::genesis::{is_member_name, is_symbol};
+use crate::state::access::{ReadRecords, WriteRecords};
+use crate::state::records::{Client, Consensus, DenomInfo, LightClient, Member};
+use crate::state::{Space, WriteState, keys};
+use crate::tx::action::{Action, AttestedSpec, ClientSpec, Limits, NewDenom, NewMember};
+
+fn fail<T>(reason: impl Into<String>) -> Result<T, HandlerError> {
+    Err(HandlerError::Action(reason.into()))
+}
+
+/// Executes an action that governance decided.
+pub fn execute(state: &mut impl WriteState, env: &BlockEnv<'_>, action: Action) -> Result<(), HandlerError> {
+    match action {
+        Action::AddMember(member) => add_member(state, &member),
+        Action::SuspendMember { account } => set_suspended(state, &account, true),
+        Action::RestoreMember { account } => set_suspended(state, &account, false),
+        Action::CreateDenom(denom) => create_denom(state, &denom),
+        Action::CreateClient { spec } => create_client(state, env, &spec),
+        Action::RegisterCounterparty { client, counterparty_client } => register(state, &client, counterparty_client),
+        Action::SetLimits { client, denom, limits } => set_limits(state, &client, &denom, &limits),
+        Action::SetVoucherCap { denom, symbol, cap } => set_voucher_cap(state, denom, symbol, cap),
+        Action::ReanchorClient { client, spec } => reanchor(state, env, &client, &spec),
+        Action::CloseClient { client, spec } => close(state, &client, &spec),
+        Action::SetGovernors { governors, quorum, delay } => {
+            check_members(state, &governors)?;
+            if quorum == 0 || usize::try_from(quorum).unwrap_or(usize::MAX) > governors.len() {
+                return fail(format!("a quorum of {quorum} of {} governors can never be, or is none", governors.len()));
+            }
+            let mut governance = state.governance()?;
+            (governance.governors, governance.quorum, governance.delay) = (governors, quorum, delay);
+            Ok(state.put_json(Space::Provable, keys::GOVERNANCE.to_vec(), &governance)?)
+        }
+        Action::SetOperators { operators } => {
+            check_members(state, &operators)?;
+            let mut governance = state.governance()?;
+            governance.operators = operators;
+            Ok(state.put_json(Space::Provable, keys::GOVERNANCE.to_vec(), &governance)?)
+        }
+    }
+}
+
+fn check_members(state: &impl WriteState, accounts: &[AccountId]) -> Result<(), HandlerError> {
+    for (index, one) in accounts.iter().enumerate() {
+        account::check_active(state, one)?;
+        if accounts.iter().skip(index.saturating_add(1)).any(|other| other == one) {
+            return fail(format!("{one} is named twice"));
+        }
+    }
+    Ok(())
+}
+
+fn add_member(state: &mut impl WriteState, new: &NewMember) -> Result<(), HandlerError> {
+    if !is_member_name(&new.name) {
+        return fail("a member's name is 1 to 64 of a-z, 0-9, `.`, `_`, `-`");
+    }
+    if new.account.is_reserved() {
+        return Err(HandlerError::ReservedReceiver(new.account));
+    }
+    if state.member(&new.account)?.is_some() || state.account_of(&new.name)?.is_some() {
+        return fail(format!("there is a member with the name {} or the account {}", new.name, new.account));
+    }
+    Ok(state.put_member(&new.account, &Member { name: new.name.clone(), role: new.role, suspended: false })?)
+}
+
+fn set_suspended(state: &mut impl WriteState, account: &AccountId, suspended: bool) -> Result<(), HandlerError> {
+    let mut member = state.member(account)?.ok_or(HandlerError::NotMember(*account))?;
+    member.suspended = suspended;
+    Ok(state.put_member(account, &member)?)
+}
+
+fn create_denom(state: &mut impl WriteState, new: &NewDenom) -> Result<(), HandlerError> {
+    if !new.denom.is_home() || new.denom.base_is_token_address() {
+        return fail(format!("{} cannot be a home denom: it has hops or is a token address", new.denom));
+    }
+    if !is_symbol(&new.symbol) {
+        return fail("a symbol is 1 to 16 of A-Z, a-z, 0-9");
+    }
+    if state.denom_info(&new.denom)?.is_some() {
+        return fail(format!("denom {} exists", new.denom));
+    }
+    account::check_active(state, &new.issuer)?;
+    let info = DenomInfo {
+        symbol: new.symbol.clone(),
+        decimals: new.decimals,
+        issuer: Some(new.issuer),
+        cap: new.cap,
+        closed: false,
+    };
+    Ok(state.put_denom(&new.denom, &info)?)
+}
+
+fn set_voucher_cap(
+    state: &mut impl WriteState,
+    denom: Denom,
+    symbol: String,
+    cap: crosspoint_protocol::amount::Amount,
+) -> Result<(), HandlerError> {
+    let Some(through) = denom.came_through() else { return fail(format!("{denom} is no voucher")) };
+    client::known(state, through)?;
+    if !is_symbol(&symbol) {
+        return fail("a symbol is 1 to 16 of A-Z, a-z, 0-9");
+    }
+    let info = DenomInfo { symbol, decimals: 0, issuer: None, cap, closed: false };
+    Ok(state.put_denom(&denom, &info)?)
+}
+
+fn set_limits(state: &mut impl WriteState, id: &ClientId, denom: &Denom, limits: &Limits) -> Result<(), HandlerError> {
+    client::known(state, id)?;
+    account::known_denom(state, denom)?;
+    if limits.min > limits.max {
+        return fail(format!("the smallest transfer, {}, is above the largest, {}", limits.min, limits.max));
+    }
+    Ok(state.put_json(Space::Provable, keys::limits(id, denom), limits)?)
+}
+
+/// An attested client that trusts the specification's header.
+fn attested_client(spec: &AttestedSpec, generation: u64) -> Result<attested::ClientState, HandlerError> {
+    let wrong = |error: &dyn std::fmt::Display| HandlerError::Action(format!("the client's specification: {error}"));
+    let threshold = usize::try_from(spec.threshold).unwrap_or(usize::MAX);
+    let attestors = attested::Attestors::new(spec.attestors.clone(), threshold).map_err(|error| wrong(&error))?;
+    let header = ExecutionHeader::decode(&spec.header).map_err(|error| wrong(&error))?;
+    if spec.trusting_period == 0 || spec.gateway.is_zero() {
+        return Err(wrong(&"the trusting period is 0 or the gateway the zero address"));
+    }
+    Ok(attested::ClientState {
+        evm_chain_id: spec.chain_id,
+        genesis_hash: spec.genesis_hash,
+        attestors,
+        epoch: spec.epoch,
+        latest: attested::Latest {
+            number: header.number,
+            hash: header.hash,
+            time: header.time,
+            state_root: header.state_root,
+        },
+        trusting_period: spec.trusting_period,
+        store_address: spec.gateway,
+        base_slot: spec.base_slot,
+        frozen: false,
+        generation,
+    })
+}
+
+/// The client's first trusted state.
+fn put_anchor(state: &mut impl WriteState, id: &ClientId, client: &Client) -> Result<(), HandlerError> {
+    match &client.state {
+        LightClient::Attested(known) => {
+            let record = Consensus::Attested { state: known.latest_consensus(), hash: known.latest.hash };
+            let key = keys::consensus(id, known.generation, known.latest.number);
+            state.put_json(Space::Provable, key, &record)?;
+        }
+    }
+    Ok(state.put_client(id, client)?)
+}
+
+fn light_client(spec: &ClientSpec, generation: u64) -> Result<LightClient, HandlerError> {
+    match spec {
+        ClientSpec::Attested(spec) => attested_client(spec, generation).map(LightClient::Attested),
+        ClientSpec::Tendermint(_) => fail("tendermint clients cannot be created on this chain yet"),
+    }
+}
+
+fn create_client(state: &mut impl WriteState, env: &BlockEnv<'_>, spec: &ClientSpec) -> Result<(), HandlerError> {
+    let light = light_client(spec, 0)?;
+    let name = light.type_name();
+    let number = state.number(&keys::counter(name))?;
+    state.put_number(keys::counter(name), number.saturating_add(1));
+    let id: ClientId = format!("{name}-{number}").parse().or_else(|error| fail(format!("{error}")))?;
+    let client = Client { state: light, counterparty: None, paused: false, closed: false };
+    client::check_usable(&client, &id, env.now)?;
+    put_anchor(state, &id, &client)?;
+    state.emit(Event::ClientCreated { client: id, client_type: name.into() });
+    Ok(())
+}
+
+fn register(state: &mut impl WriteState, id: &ClientId, counterparty: ClientId) -> Result<(), HandlerError> {
+    let mut client = client::known(state, id)?;
+    if let Some(other) = &client.counterparty {
+        return fail(format!("client {id} has the counterparty {other}; it never changes"));
+    }
+    client.counterparty = Some(counterparty.clone());
+    state.put_client(id, &client)?;
+    state.emit(Event::CounterpartyRegistered { client: id.clone(), counterparty_client: counterparty });
+    Ok(())
+}
+
+/// The same chain and store, with a new anchor of the next generation.
+fn next_generation(client: &Client, id: &ClientId, spec: &ClientSpec) -> Result<LightClient, HandlerError> {
+    let next = light_client(spec, client.state.generation().saturating_add(1))?;
+    let same = match (&client.state, &next) {
+        (LightClient::Attested(old), LightClient::Attested(new)) => {
+            (old.evm_chain_id, old.genesis_hash, old.store_address, old.base_slot)
+                == (new.evm_chain_id, new.genesis_hash, new.store_address, new.base_slot)
+        }
+    };
+    if same { Ok(next) } else { fail(format!("client {id} follows another chain or store; that never changes")) }
+}
+
+fn reanchor(
+    state: &mut impl WriteState,
+    env: &BlockEnv<'_>,
+    id: &ClientId,
+    spec: &ClientSpec,
+) -> Result<(), HandlerError> {
+    let mut client = client::known(state, id)?;
+    if client.closed {
+        return Err(HandlerError::ClientClosed(id.clone()));
+    }
+    client.state = next_generation(&client, id, spec)?;
+    client::check_usable(&client, id, env.now)?;
+    put_anchor(state, id, &client)?;
+    state.emit(Event::ClientReanchored { client: id.clone(), generation: client.state.generation() });
+    Ok(())
+}
+
+/// A final state with a time after every timeout; nothing can follow it.
+fn close(state: &mut impl WriteState, id: &ClientId, spec: &ClientSpec) -> Result<(), HandlerError> {
+    let mut client = client::known(state, id)?;
+    if client.closed {
+        return Err(HandlerError::ClientClosed(id.clone()));
+    }
+    client.state = next_generation(&client, id, spec)?;
+    match &mut client.state {
+        LightClient::Attested(last) => last.latest.time = Timestamp(u64::MAX),
+    }
+    client.closed = true;
+    put_anchor(state, id, &client)?;
+    state.emit(Event::ClientClosed { client: id.clone() });
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Receiving a packet: a receipt, and a hold or an error ack.
+
+use crosspoint_protocol::ack::Acknowledgement;
+use crosspoint_protocol::denom::Received;
+use crosspoint_protocol::htlc::HoldState;
+use crosspoint_protocol::ids::ClientId;
+use crosspoint_protocol::packet::Packet;
+
+use super::account::{change_supply, check_receiver};
+use super::client::{self, Verifier};
+use super::error::HandlerError;
+use super::hold::write_ack;
+use super::limits::{self, Moved};
+use super::{BlockEnv, Done};
+use crate::address::AccountId;
+use crate::events::{AckCause, Event};
+use crate::state::access::{ReadRecords, WriteRecords};
+use crate::state::keys::{self, Direction};
+use crate::state::records::{Client, Hold, Supply};
+use crate::state::{ReadState, Space, StateError, WriteState};
+
+/// A packet that passed all checks: what to hold, and for whom.
+struct Accepted {
+    received: Received,
+    receiver: AccountId,
+    amount: crosspoint_protocol::amount::Amount,
+    hashlock: crosspoint_protocol::secret::Hashlock,
+}
+
+/// Why a packet does not become a hold.
+enum Refusal {
+    /// By its own content: a receipt and an error ack.
+    Packet(String),
+    /// The node failed.
+    State(StateError),
+}
+
+impl From<StateError> for Refusal {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+/// Receives a packet proven by `verifier`. Limits, pause and a short vault leave no state.
+pub fn recv(
+    state: &mut impl WriteState,
+    env: &BlockEnv<'_>,
+    id: &ClientId,
+    client: &Client,
+    verifier: Result<&Verifier, &HandlerError>,
+    packet: &Packet,
+    proof: &[Vec<u8>],
+) -> Result<Done, HandlerError> {
+    let counterparty = client::counterparty(client, id)?;
+    if packet.dest_client != *id || packet.source_client != *counterparty {
+        return Err(HandlerError::WrongRoute {
+            source_client: packet.source_client.clone(),
+            dest_client: packet.dest_client.clone(),
+        });
+    }
+    let commitment = packet.commitment();
+    if let Some(receipt) = state.get(Space::Provable, &packet.receipt_path().to_bytes())? {
+        if receipt == commitment {
+            return Ok(Done::Duplicate);
+        }
+        return Err(HandlerError::OtherPacket { client: id.clone(), sequence: packet.sequence });
+    }
+    if client.closed {
+        return Err(HandlerError::ClientClosed(id.clone()));
+    }
+    if client.paused || state.governance()?.paused {
+        return Err(HandlerError::Paused);
+    }
+    if env.now >= packet.timeout {
+        return Err(HandlerError::TimedOut { timeout: packet.timeout, now: env.now });
+    }
+    verifier.map_err(Clone::clone)?.member(id, &packet.commitment_path(), &commitment, proof)?;
+
+    let accepted = accept(state, env, id, client, packet);
+    let mut hold = Hold { packet: packet.clone(), state: None, ack: None, received: env.tip(), charged_day: None };
+    let (hashlock, refusal) = match accepted {
+        Ok(accepted) => {
+            hold.charged_day = make_hold(state, env, id, &accepted)?;
+            hold.state = Some(HoldState::Open);
+            (Some(accepted.hashlock), None)
+        }
+        Err(Refusal::State(error)) => return Err(error.into()),
+        Err(Refusal::Packet(reason)) => (None, Some(reason)),
+    };
+    state.put(Space::Provable, packet.receipt_path().to_bytes(), commitment.to_vec());
+    state.emit(Event::PacketReceived {
+        dest_client: id.clone(),
+        sequence: packet.sequence,
+        hashlock,
+        held: refusal.is_none(),
+        refusal: refusal.clone(),
+        packet: packet.clone(),
+    });
+    if refusal.is_some() {
+        write_ack(state, id, &mut hold, &Acknowledgement::Error, AckCause::Refused)?;
+    } else {
+        state.put_json(Space::Plain, keys::hold(id, packet.sequence), &hold)?;
+    }
+    Ok(Done::Done)
+}
+
+/// Explicit, deterministic validation of the packet: the only source of error acks.
+fn accept(
+    state: &impl ReadState,
+    env: &BlockEnv<'_>,
+    id: &ClientId,
+    client: &Client,
+    packet: &Packet,
+) -> Result<Accepted, Refusal> {
+    let refuse = |reason: &dyn std::fmt::Display| Refusal::Packet(reason.to_string());
+    let lock = packet.points_lock().map_err(|error| refuse(&error))?;
+    env.window(client.state.trusting_period())
+        .check(env.now, packet.timeout, lock.claim_deadline)
+        .map_err(|error| refuse(&error))?;
+    let receiver = AccountId::try_from(&lock.receiver).map_err(|error| refuse(&error))?;
+    match check_receiver(state, &receiver) {
+        Ok(()) => {}
+        Err(HandlerError::State(error)) => return Err(error.into()),
+        Err(error) => return Err(refuse(&error)),
+    }
+    let received =
+        lock.denom.received(&packet.source_client, &packet.dest_client).map_err(|error| refuse(&error))?;
+    let denom = received.denom();
+    if state.denom_info(denom)?.is_none() {
+        return Err(refuse(&format!("denom {denom} is not admitted here")));
+    }
+    // What returns must have gone out through this very client; else there is no vault it could come from.
+    if matches!(received, Received::Returned(_)) && state.get(Space::Plain, &keys::home_index(denom, id))?.is_none() {
+        return Err(refuse(&format!("no {denom} ever left through {id}")));
+    }
+    Ok(Accepted { received, receiver, amount: lock.amount, hashlock: lock.hashlock })
+}
+
+/// Takes the points from the vault, or mints them, into the hold. The day they are charged to.
+fn make_hold(
+    state: &mut impl WriteState,
+    env: &BlockEnv<'_>,
+    id: &ClientId,
+    accepted: &Accepted,
+) -> Result<Option<u64>, HandlerError> {
+    let (denom, amount) = (accepted.received.denom(), accepted.amount);
+    let moved =
+        Moved { client: id, direction: Direction::In, account: &accepted.receiver, denom, amount };
+    let day = limits::charge(state, &moved, env.now)?;
+    match &accepted.received {
+        Received::Returned(_) => {
+            let mut book = state.home_book(id, denom)?;
+            book.hold_return(amount)?;
+            state.put_home_book(id, denom, &book)?;
+            change_supply(state, denom, |s| {
+                Some(Supply { return_holds: s.return_holds.checked_add(amount)?, ..*s })
+            })?;
+        }
+        Received::Voucher(_) => {
+            let cap = state.denom_info(denom)?.map(|info| info.cap).unwrap_or_default();
+            let mut book = state.voucher_book(denom)?;
+            book.hold(amount, cap)?;
+            state.put_json(Space::Provable, keys::voucher_book(denom), &book)?;
+        }
+    }
+    Ok(day)
+}
