@@ -64,9 +64,9 @@ contract CheckpointClient is ICheckpointClient {
     function misbehaviour(bytes32 client, bytes calldata trusted, bytes calldata a, bytes calldata b) external {
         Client storage c = _known(client);
         if (c.frozen) revert ClientFrozen(client);
-        Header memory root = _storedHeader(c, trusted);
-        (Header memory first, bytes32 firstDigest) = _evidence(c, root, a);
-        (Header memory second, bytes32 secondDigest) = _evidence(c, root, b);
+        Header memory root = _storedHeader(client, c, trusted);
+        (Header memory first, bytes32 firstDigest) = _evidence(client, c, root, a);
+        (Header memory second, bytes32 secondDigest) = _evidence(client, c, root, b);
 
         bool fork = first.height == second.height && firstDigest != secondDigest;
         bool backwards = (first.height > second.height && first.time < second.time)
@@ -117,7 +117,7 @@ contract CheckpointClient is ICheckpointClient {
 
         Header memory header;
         if (state[0] == 0) {
-            header = _storedHeader(c, state[1:]);
+            header = _storedHeader(client, c, state[1:]);
         } else if (!_update(client, c, header, state)) {
             return (0, 0);
         }
@@ -164,14 +164,14 @@ contract CheckpointClient is ICheckpointClient {
     }
 
     /// @dev One side of a contradiction: a stored header, or a certificate by a set that is or was trusted.
-    function _evidence(Client storage c, Header memory root, bytes calldata state)
+    function _evidence(bytes32 client, Client storage c, Header memory root, bytes calldata state)
         private
         view
         returns (Header memory header, bytes32 digest)
     {
         if (state.length == 0) revert Malformed();
         if (state[0] == 0) {
-            header = _storedHeader(c, state[1:]);
+            header = _storedHeader(client, c, state[1:]);
             return (header, Checkpoints.digest(header, c.chainIdHash));
         }
         bytes calldata certificate;
@@ -183,13 +183,17 @@ contract CheckpointClient is ICheckpointClient {
     }
 
     /// @dev A header given as calldata that is trusted in the present generation and within the trusting period.
-    function _storedHeader(Client storage c, bytes calldata data) private view returns (Header memory header) {
+    function _storedHeader(bytes32 client, Client storage c, bytes calldata data)
+        private
+        view
+        returns (Header memory header)
+    {
         header = Checkpoints.readHeader(data);
         bytes32 digest = Checkpoints.digest(header, c.chainIdHash);
         if (c.digests[_slot(c.generation, header.height)] != digest) {
-            revert UnknownState(c.chainIdHash, header.height);
+            revert UnknownState(client, header.height);
         }
-        if (_expired(c, header.time)) revert ClientExpired(c.chainIdHash);
+        if (_expired(c, header.time)) revert ClientExpired(client);
     }
 
     function _anchor(bytes32 client, Client storage c, bytes calldata anchor) private {

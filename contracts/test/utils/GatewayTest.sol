@@ -62,17 +62,27 @@ abstract contract GatewayTest is Test {
 
     function _deploy(uint256 validators) internal {
         now_ = uint64(block.timestamp);
-        chain = new NativeChain("crosspoint-1", "attested-0", now_ - 60, validators);
-        manager = new AccessManager(address(this));
-        registry = new CrosspointRegistry(address(manager));
-        lightClient = new CheckpointClient(address(registry));
-        gateway = new CrosspointGateway(address(registry));
+        chain = NativeChain(
+            vm.deployCode(
+                "NativeChain.sol:NativeChain", abi.encode("crosspoint-1", "attested-0", now_ - 60, validators)
+            )
+        );
+        // By name: a test that embeds the contracts would compile them again.
+        manager = AccessManager(vm.deployCode("AccessManager.sol:AccessManager", abi.encode(address(this))));
+        registry =
+            CrosspointRegistry(vm.deployCode("CrosspointRegistry.sol:CrosspointRegistry", abi.encode(address(manager))));
+        lightClient =
+            CheckpointClient(vm.deployCode("CheckpointClient.sol:CheckpointClient", abi.encode(address(registry))));
+        gateway =
+            CrosspointGateway(vm.deployCode("CrosspointGateway.sol:CrosspointGateway", abi.encode(address(registry))));
         registry.bind(address(gateway));
-        intents = new LockIntents(address(gateway), address(registry));
+        intents = LockIntents(
+            vm.deployCode("LockIntents.sol:LockIntents", abi.encode(address(gateway), address(registry)))
+        );
         registry.bindIntents(address(intents));
         registry.openClient(_config(), chain.header());
         voucher = PointsVoucher(registry.openVoucher(CLIENT, "sfs", "SFS (bridged)", "SFS", 2, 910_000_000, _noLimits()));
-        token = new TestToken();
+        token = TestToken(vm.deployCode("Tokens.sol:TestToken"));
         registry.listToken(CLIENT, address(token), _noLimits());
         home = Text.hexAddress(address(token));
         homeReturned = string.concat("points/attested-0/", home);
@@ -307,6 +317,12 @@ abstract contract GatewayTest is Test {
         for (uint256 i = 0; i < logs.length; ++i) {
             if (logs[i].topics[0] == topic) (count, last) = (count + 1, logs[i]);
         }
+    }
+
+    function _dataOf(bytes32 topic) internal returns (uint256 count, bytes memory data) {
+        Vm.Log memory last;
+        (count, last) = _logs(topic);
+        data = last.data;
     }
 
     /// @dev The reason of the only item that was skipped since `recordLogs`; None if none was.

@@ -91,6 +91,10 @@ contract NativeChain {
         delete l.pendingSequences;
     }
 
+    function headOf(string memory list) external view returns (bytes32) {
+        return _lists[list].head;
+    }
+
     // ---- proofs ----
 
     function leaves() public view returns (JmtTree.Leaf[] memory out) {

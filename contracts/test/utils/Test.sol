@@ -30,8 +30,9 @@ interface Vm {
     function parseJsonString(string calldata json, string calldata key) external pure returns (string memory);
     function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
     function toString(uint256 value) external pure returns (string memory);
-    function writeLine(string calldata path, string calldata line) external;
-    function cool(address target) external;
+    function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
+    function deployCode(string calldata artifact) external returns (address);
+    function deployCode(string calldata artifact, bytes calldata args) external returns (address);
 }
 
 /// @dev Assertions that say what they saw, and the cheat codes.

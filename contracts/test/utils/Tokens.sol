@@ -11,6 +11,7 @@ contract TestToken is ERC20 {
     address public callTarget;
     bytes public callData;
     bool public lastCallSucceeded;
+    bytes4 public lastError;
 
     constructor() ERC20("Shop points", "SHOP") {}
 
@@ -58,7 +59,9 @@ contract TestToken is ERC20 {
 
     function _call() private {
         if (callTarget == address(0)) return;
-        (lastCallSucceeded,) = callTarget.call(callData);
+        bytes memory data;
+        (lastCallSucceeded, data) = callTarget.call(callData);
+        lastError = bytes4(data);
     }
 }
 

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ICheckpointClient} from "../src/interfaces/ICheckpointClient.sol";
+import {ICrosspointGateway} from "../src/interfaces/ICrosspointGateway.sol";
+import {ILightClient} from "../src/interfaces/ILightClient.sol";
+import {Checkpoints} from "../src/libraries/Checkpoints.sol";
+import {GatewayTest} from "./utils/GatewayTest.sol";
+
+/// @dev The checkpoint client: which statements it believes, and which evidence freezes it.
+contract ClientTest is GatewayTest {
+    function _status() private view returns (ILightClient.Status memory) {
+        return lightClient.status(CLIENT);
+    }
+
+    function test_more_than_two_thirds_advance_the_client() public {
+        chain.endBlock(1);
+        lightClient.update(CLIENT, chain.update(3));
+        assertEq(_status().height, 2, "height");
+        assertEq(_status().time, chain.time(), "time");
+        bytes32 set = keccak256(chain.setOf(chain.allKeys()));
+        bytes32 digest = chain.digestOf(2, chain.time(), chain.appHash(), set, set);
+        assertEq(lightClient.stateDigest(CLIENT, 2), digest, "digest");
+    }
+
+    function test_exactly_two_thirds_are_too_few() public {
+        _deploy(3);
+        chain.endBlock(1);
+        bytes memory two = chain.update(2);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.QuorumNotReached.selector, 200, 300));
+        lightClient.update(CLIENT, two);
+        lightClient.update(CLIENT, chain.update(3));
+    }
+
+    function test_a_hundred_validators() public {
+        _deploy(100);
+        chain.endBlock(1);
+        bytes memory few = chain.update(66);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.QuorumNotReached.selector, 6_600, 10_000));
+        lightClient.update(CLIENT, few);
+        lightClient.update(CLIENT, chain.update(67));
+        assertEq(_status().height, 2, "height");
+    }
+
+    function test_a_known_update_is_a_no_op() public {
+        chain.endBlock(1);
+        bytes memory update = chain.update();
+        lightClient.update(CLIENT, update);
+        vm.recordLogs();
+        lightClient.update(CLIENT, update);
+        (uint256 count,) = _logs(ICheckpointClient.Updated.selector);
+        assertEq(count, 0, "updates");
+    }
+
+    function test_the_height_rises_strictly() public {
+        chain.endBlock(1);
+        bytes memory old = chain.update();
+        chain.endBlock(1);
+        lightClient.update(CLIENT, chain.update());
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.HeightNotAbove.selector, 2, 3));
+        lightClient.update(CLIENT, old);
+    }
+
+    function test_any_byte_changed_is_refused() public {
+        chain.endBlock(1);
+        bytes memory update = chain.update();
+        for (uint256 i = 0; i < update.length; i += 3) {
+            bytes memory forged = bytes.concat(update);
+            forged[i] = bytes1(uint8(forged[i]) ^ 0x01);
+            (bool ok,) = address(lightClient).call(abi.encodeCall(ILightClientUpdate.update, (CLIENT, forged)));
+            assertTrue(!ok, string.concat("byte ", vm.toString(i)));
+        }
+        for (uint256 length = 0; length < update.length; length += 17) {
+            bytes memory cut = bytes.concat(update);
+            assembly ("memory-safe") {
+                mstore(cut, length)
+            }
+            (bool ok,) = address(lightClient).call(abi.encodeCall(ILightClientUpdate.update, (CLIENT, cut)));
+            assertTrue(!ok, string.concat("cut to ", vm.toString(length)));
+        }
+        (bool longer,) = address(lightClient)
+            .call(abi.encodeCall(ILightClientUpdate.update, (CLIENT, bytes.concat(update, hex"00"))));
+        assertTrue(!longer, "a byte too many");
+        assertEq(_status().height, 1, "height");
+    }
+
+    function test_a_high_s_is_refused() public {
+        chain.endBlock(1);
+        bytes memory update = chain.update();
+        // The last signature's s, mirrored, with the other parity.
+        uint256 vs;
+        assembly ("memory-safe") {
+            vs := mload(add(update, mload(update)))
+        }
+        uint256 order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
+        uint256 s = order - (vs & (type(uint256).max >> 1));
+        // A high s does not fit EIP-2098's 255 bits unless it is just above half.
+        uint256 mirrored = s | ((vs >> 255) ^ 1) << 255;
+        assembly ("memory-safe") {
+            mstore(add(update, mload(update)), mirrored)
+        }
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.BadSignature.selector, 2));
+        lightClient.update(CLIENT, update);
+    }
+
+    function test_a_signature_that_recovers_nobody_is_refused() public {
+        chain.endBlock(1);
+        bytes memory update = chain.update();
+        assembly ("memory-safe") {
+            // r of the last signature
+            mstore(add(update, sub(mload(update), 32)), 0)
+        }
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.BadSignature.selector, 2));
+        lightClient.update(CLIENT, update);
+    }
+
+    function test_only_the_current_set_signs() public {
+        chain.rotate(1);
+        chain.finishRotation();
+        chain.endBlock(1);
+        bytes memory update = chain.update();
+        vm.expectRevert(ICheckpointClient.WrongSet.selector);
+        this.callUpdate(update);
+    }
+
+    function callUpdate(bytes calldata update) external {
+        (bool ok, bytes memory data) =
+            address(lightClient).call(abi.encodeCall(ILightClientUpdate.update, (CLIENT, update)));
+        if (!ok) {
+            // Only the selector is compared.
+            bytes4 selector = bytes4(data);
+            assembly ("memory-safe") {
+                mstore(0, selector)
+                revert(0, 4)
+            }
+        }
+    }
+
+    function test_a_rotation_signed_by_the_old_set_is_followed() public {
+        bytes memory oldSet = chain.setOf(chain.allKeys());
+        chain.endBlock(1);
+        chain.rotate(1);
+        lightClient.update(CLIENT, chain.update());
+        chain.finishRotation();
+        bytes32 set = keccak256(chain.setOf(chain.allKeys()));
+        assertTrue(set != keccak256(oldSet), "the set is another one");
+        assertEq(_status().setHash, set, "set");
+        chain.endBlock(1);
+        lightClient.update(CLIENT, chain.update());
+        assertEq(_status().height, 3, "height");
+    }
+
+    function test_two_quorums_for_one_height_freeze() public {
+        chain.endBlock(1);
+        lightClient.update(CLIENT, chain.update());
+        // Another block, so that the current set still stands behind height 2.
+        bytes memory conflicting = chain.signed(2, chain.time(), keccak256("other"), 3);
+        lightClient.update(CLIENT, conflicting);
+        assertTrue(_status().frozen, "frozen");
+        chain.endBlock(1);
+        bytes memory update = chain.update();
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.ClientFrozen.selector, CLIENT));
+        lightClient.update(CLIENT, update);
+    }
+
+    function test_a_quorum_for_a_later_block_with_an_earlier_time_freezes() public {
+        chain.endBlock(10);
+        lightClient.update(CLIENT, chain.update());
+        lightClient.update(CLIENT, chain.signed(3, chain.time() - 1, keccak256("x"), 3));
+        assertTrue(_status().frozen, "frozen");
+    }
+
+    function test_evidence_of_a_fork_at_an_untrusted_height_freezes() public {
+        bytes memory anchor = chain.header();
+        bytes memory a = chain.signed(9, chain.time() + 9, keccak256("a"), 3);
+        bytes memory b = chain.signed(9, chain.time() + 9, keccak256("b"), 3);
+        lightClient.misbehaviour(CLIENT, anchor, a, b);
+        assertTrue(_status().frozen, "frozen");
+    }
+
+    function test_evidence_by_the_set_before_a_rotation_freezes() public {
+        chain.endBlock(1);
+        bytes memory conflicting = chain.signed(2, chain.time(), keccak256("other"), 3);
+        chain.rotate(1);
+        bytes memory trusted = chain.header();
+        lightClient.update(CLIENT, chain.update());
+        bytes memory known = bytes.concat(hex"00", trusted);
+        chain.finishRotation();
+        lightClient.misbehaviour(CLIENT, trusted, known, conflicting);
+        assertTrue(_status().frozen, "frozen");
+    }
+
+    function test_one_statement_twice_or_by_too_few_is_no_evidence() public {
+        bytes memory anchor = chain.header();
+        bytes memory a = chain.signed(9, chain.time() + 9, keccak256("a"), 3);
+        vm.expectRevert(ICheckpointClient.NoConflict.selector);
+        lightClient.misbehaviour(CLIENT, anchor, a, a);
+        bytes memory b = chain.signed(9, chain.time() + 9, keccak256("b"), 2);
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.QuorumNotReached.selector, 200, 400));
+        lightClient.misbehaviour(CLIENT, anchor, a, b);
+        bytes memory later = chain.signed(10, chain.time() + 10, keccak256("b"), 3);
+        vm.expectRevert(ICheckpointClient.NoConflict.selector);
+        lightClient.misbehaviour(CLIENT, anchor, a, later);
+        assertTrue(!_status().frozen, "not frozen");
+    }
+
+    function test_a_frozen_client_proves_nothing_until_governance_re_anchors_it() public {
+        P memory p = _incoming(10);
+        _sendFromNative(_list(p));
+        (bytes memory state, bytes memory outbox, bytes memory batch) = _recvArgs(_list(p));
+        bytes memory stored = bytes.concat(hex"00", chain.header());
+        lightClient.update(CLIENT, state);
+        lightClient.update(CLIENT, chain.signed(2, chain.time(), keccak256("other"), 3));
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.ClientFrozen.selector, CLIENT));
+        gateway.recv(CLIENT, stored, outbox, batch);
+
+        chain.endBlock(1);
+        registry.reanchor(CLIENT, chain.header());
+        assertEq(_status().generation, 2, "generation");
+        assertTrue(!_status().frozen, "not frozen");
+        // States of the generation before prove nothing any more.
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.UnknownState.selector, CLIENT, 2));
+        gateway.recv(CLIENT, stored, outbox, batch);
+        chain.endBlock(1);
+        _recv(_list(p));
+        assertEq(_supply(VOUCHER).held, 10, "held");
+    }
+
+    function test_a_healthy_client_is_not_re_anchored() public {
+        bytes memory header = chain.header();
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.NotFrozenNorExpired.selector, CLIENT));
+        registry.reanchor(CLIENT, header);
+    }
+
+    function test_an_expired_client_takes_no_update_and_proves_nothing() public {
+        P memory p = _incoming(10);
+        _sendFromNative(_list(p));
+        (bytes memory state, bytes memory outbox, bytes memory batch) = _recvArgs(_list(p));
+        vm.warp(_status().time + TRUSTING - 1);
+        lightClient.update(CLIENT, state);
+        vm.warp(chain.time() + TRUSTING);
+        bytes memory stored = bytes.concat(hex"00", chain.header());
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.ClientExpired.selector, CLIENT));
+        gateway.recv(CLIENT, stored, outbox, batch);
+        chain.endBlock(TRUSTING);
+        bytes memory update = chain.update();
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.ClientExpired.selector, CLIENT));
+        lightClient.update(CLIENT, update);
+        registry.reanchor(CLIENT, chain.header());
+        assertEq(_status().generation, 2, "generation");
+    }
+
+    function test_a_header_far_in_the_future_is_refused() public {
+        bytes memory update = chain.signed(2, uint64(block.timestamp) + 601, keccak256("x"), 3);
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.FromTheFuture.selector, block.timestamp + 601));
+        lightClient.update(CLIENT, update);
+        lightClient.update(CLIENT, chain.signed(2, uint64(block.timestamp) + 600, keccak256("x"), 3));
+    }
+
+    function test_misbehaviour_inline_freezes_and_leaves_the_packets() public {
+        P memory p = _incoming(10);
+        _sendFromNative(_list(p));
+        (bytes memory state, bytes memory outbox, bytes memory batch) = _recvArgs(_list(p));
+        lightClient.update(CLIENT, state);
+        vm.recordLogs();
+        gateway.recv(CLIENT, chain.signed(2, chain.time(), keccak256("other"), 3), outbox, batch);
+        assertSkipped(ICrosspointGateway.SkipReason.ClientFrozen);
+        assertTrue(_status().frozen, "frozen");
+        assertEq(_stored(2, 1), bytes32(0), "receipt");
+    }
+
+    function test_another_chains_signatures_are_refused() public {
+        bytes32 other = keccak256(chain.setOf(chain.allKeys()));
+        bytes32 digest = keccak256(
+            abi.encode(
+                keccak256("crosspoint/checkpoint/v1"),
+                keccak256("crosspoint-2"),
+                uint64(2),
+                chain.time(),
+                bytes32("app"),
+                other,
+                other
+            )
+        );
+        bytes memory set = chain.setOf(chain.allKeys());
+        bytes memory update = abi.encodePacked(
+            uint8(1), uint64(2), chain.time(), bytes32("app"), uint8(4), set, chain.certificate(digest, 3)
+        );
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.BadSignature.selector, 0));
+        lightClient.update(CLIENT, update);
+    }
+
+    function test_only_the_registry_creates_and_re_anchors() public {
+        bytes memory header = chain.header();
+        vm.expectRevert(ICheckpointClient.Unauthorized.selector);
+        lightClient.create("checkpoint-1", "crosspoint-1", TRUSTING, header);
+        vm.expectRevert(ICheckpointClient.Unauthorized.selector);
+        lightClient.reanchor(CLIENT, header);
+    }
+}
+
+interface ILightClientUpdate {
+    function update(bytes32 client, bytes calldata state) external;
+}
