@@ -127,6 +127,7 @@ impl Carrier {
         }
         let (chain, id) = (&self.route.dest_chain, &self.route.dest_client);
         let status = self.shared.call(chain, "client", self.target.client(id)).await?;
+        self.shared.metrics.client_frozen(chain, id, status.frozen);
         if let Some(now) = self.now() {
             self.shared.metrics.client(chain, &status, now);
         }

@@ -78,6 +78,8 @@ impl Watcher {
             self.shared.metrics.journaled(id, cursor.0);
             self.shared.update_view(id, |view| view.cursor = Some(cursor));
         }
+        self.shared.metrics.journaled(id, cursor.0);
+        self.shared.update_view(id, |view| view.cursor = Some(cursor));
         if cursor == head.finalized.height {
             self.shared.update_view(id, |view| view.read = Some(head.finalized));
         }

@@ -67,7 +67,7 @@ pub(crate) async fn audit_journal(shared: &Arc<Shared>) -> Result<AuditReport, A
     for _ in 0..TRIES {
         let cut = cut_journal(shared).await?;
         waiting = cut.waiting();
-        if waiting == 0 {
+        if waiting == 0 && !cut.heights.is_empty() {
             let mut supply = BTreeMap::new();
             for (id, height) in &cut.heights {
                 let chain = shared.chain(id)?;
