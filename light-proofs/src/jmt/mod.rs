@@ -9,4 +9,4 @@ mod ics23_proof;
 mod siblings;
 
 pub use ics23_proof::{JmtError, MAX_PROOF_LEN, spec, verify_absence, verify_membership};
-pub use siblings::{MAX_SIBLINGS, OtherLeaf, PLACEHOLDER, Siblings, inner_hash, leaf_hash};
+pub use siblings::{MAX_SIBLINGS, NearestLeaf, OtherLeaf, PLACEHOLDER, Siblings, inner_hash, leaf_hash};

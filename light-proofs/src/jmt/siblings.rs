@@ -6,7 +6,7 @@
 //! of the path is 1.
 
 use crosspoint_protocol::sha256;
-use ics23::ExistenceProof;
+use ics23::{ExistenceProof, NonExistenceProof};
 use serde::{Deserialize, Serialize};
 
 use super::ics23_proof::{JmtError, decode_existence, decode_nonexistence, neighbours};
@@ -71,10 +71,7 @@ impl Siblings {
     pub fn absence(proof: &[u8]) -> Result<Self, JmtError> {
         let (_, non) = decode_nonexistence(proof)?;
         let path = sha256(&[&non.key]);
-        let nearest = neighbours(&non)
-            .map(|neighbour| (common_bits(&path, &sha256(&[&neighbour.key])), neighbour))
-            .max_by_key(|(shared, _)| *shared);
-        let Some((shared, neighbour)) = nearest else { return Err(JmtError::NoNeighbour) };
+        let (shared, neighbour) = nearest(&non, &path)?;
         if shared == MAX_SIBLINGS {
             return Err(JmtError::Present);
         }
@@ -92,6 +89,12 @@ impl Siblings {
         }
         let subtree = climb(leaf_hash(&key_hash, &value_hash), deep, &key_hash, siblings.len());
         Ok(Self { siblings: [&[subtree], up].concat(), other: None })
+    }
+
+    /// The siblings' bytes one after another, as the Solidity client takes them.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.siblings.as_flattened().to_vec()
     }
 
     /// Proves that `value` stands under `key` in the tree with this root.
@@ -161,4 +164,69 @@ fn siblings_of(exist: &ExistenceProof) -> Result<Vec<[u8; 32]>, JmtError> {
             sibling.try_into().map_err(|_| JmtError::Shape(index))
         })
         .collect()
+}
+
+/// The form in which the Solidity client takes absence: a leaf of the tree that stands where the key
+/// would be, or whose own path passes beside the empty place where the key would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NearestLeaf {
+    /// The leaf.
+    pub leaf: OtherLeaf,
+    /// The siblings of the leaf's own path, from the bottom up.
+    #[serde(with = "serde_hex::arrays")]
+    pub siblings: Vec<[u8; 32]>,
+}
+
+impl NearestLeaf {
+    /// From an encoded ICS-23 non-existence proof: the neighbour that shares more bits with the key.
+    /// Checks the form and that the key's place is free, not the root.
+    pub fn from_ics23(proof: &[u8]) -> Result<Self, JmtError> {
+        let (_, non) = decode_nonexistence(proof)?;
+        let path = sha256(&[&non.key]);
+        let (_, neighbour) = nearest(&non, &path)?;
+        let leaf = OtherLeaf { key_hash: sha256(&[&neighbour.key]), value_hash: sha256(&[&neighbour.value]) };
+        let nearest = Self { leaf, siblings: siblings_of(neighbour)? };
+        nearest.check_free(&path)?;
+        Ok(nearest)
+    }
+
+    /// Proves that nothing stands under `key` in the tree with this root.
+    pub fn verify_absence(&self, root: &[u8; 32], key: &[u8]) -> Result<(), JmtError> {
+        self.check_free(&sha256(&[key]))?;
+        if self.siblings.len() > MAX_SIBLINGS {
+            return Err(JmtError::TooDeep(self.siblings.len()));
+        }
+        let OtherLeaf { key_hash, value_hash } = &self.leaf;
+        let found = climb(leaf_hash(key_hash, value_hash), &self.siblings, key_hash, self.siblings.len());
+        if found == *root { Ok(()) } else { Err(JmtError::RootMismatch) }
+    }
+
+    /// `keyHash ‖ sha256(value) ‖ siblings`, as the Solidity client takes it.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [self.leaf.key_hash.as_slice(), &self.leaf.value_hash, self.siblings.as_flattened()].concat()
+    }
+
+    /// Absent iff the leaf is the only one in the subtree where the key would be, or the sibling on
+    /// the key's side where the two paths part is empty.
+    fn check_free(&self, path: &[u8; 32]) -> Result<(), JmtError> {
+        let (shared, depth) = (common_bits(path, &self.leaf.key_hash), self.siblings.len());
+        if shared == MAX_SIBLINGS {
+            return Err(JmtError::Present);
+        }
+        if shared >= depth {
+            return Ok(());
+        }
+        let at_fork = depth.saturating_sub(1).saturating_sub(shared);
+        if self.siblings.get(at_fork) == Some(&PLACEHOLDER) { Ok(()) } else { Err(JmtError::NotAdjacent) }
+    }
+}
+
+/// The neighbour that shares more of its highest bits with the path, and how many.
+fn nearest<'a>(non: &'a NonExistenceProof, path: &[u8; 32]) -> Result<(usize, &'a ExistenceProof), JmtError> {
+    neighbours(non)
+        .map(|neighbour| (common_bits(path, &sha256(&[&neighbour.key])), neighbour))
+        .max_by_key(|(shared, _)| *shared)
+        .ok_or(JmtError::NoNeighbour)
 }

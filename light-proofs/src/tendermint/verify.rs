@@ -177,7 +177,8 @@ pub(super) fn verify_header(
     if header.height() <= header.trusted_height {
         return Err(TendermintError::HeightNotAbove { found: header.height(), trusted: header.trusted_height });
     }
-    let state = consensus_state(header)?;
+    let inner = &header.signed_header.header;
+    let (header_time, _) = split(inner.time).ok_or(TendermintError::OutOfRange("header time"))?;
     let trusted_id =
         Id::try_from(client.chain_id.as_str().to_owned()).map_err(|_| TendermintError::OutOfRange("chain id"))?;
     let trusted_state = TrustedBlockState {
@@ -206,11 +207,11 @@ pub(super) fn verify_header(
         Strictness::Misbehaviour => verifier.verify_misbehaviour_header(untrusted, trusted_state, &options, clock),
     };
     match verdict {
-        Verdict::Success => Ok(state),
+        Verdict::Success => consensus_state(header),
         Verdict::NotEnoughTrust(tally) => {
             Err(TendermintError::NotEnoughTrust { signed: tally.tallied, total: tally.total })
         }
-        Verdict::Invalid(detail) => Err(named(detail, header, &state, now)),
+        Verdict::Invalid(detail) => Err(named(detail, header, header_time, now)),
     }
 }
 
@@ -230,10 +231,10 @@ fn consensus_state(header: &Header) -> Result<ConsensusState, TendermintError> {
 }
 
 /// The verifier's failure in our terms.
-fn named(detail: VerificationErrorDetail, header: &Header, state: &ConsensusState, now: Timestamp) -> TendermintError {
+fn named(detail: VerificationErrorDetail, header: &Header, time: Timestamp, now: Timestamp) -> TendermintError {
     use VerificationErrorDetail as Detail;
     match detail {
-        Detail::HeaderFromTheFuture(_) => TendermintError::FromTheFuture { time: state.time, now },
+        Detail::HeaderFromTheFuture(_) => TendermintError::FromTheFuture { time, now },
         Detail::NonMonotonicBftTime(_) => TendermintError::TimeNotAfter { trusted: header.trusted_height },
         Detail::NonIncreasingHeight(_) => {
             TendermintError::HeightNotAbove { found: header.height(), trusted: header.trusted_height }

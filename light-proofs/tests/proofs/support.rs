@@ -1,0 +1,62 @@
+//! What several tests share.
+
+use crosspoint_light_proofs::signature::SigningKey;
+use serde_json::Value;
+
+/// The text of a vector file; `None`, with a word on standard error, if the vectors are not there.
+pub(crate) fn vector_text(path: &str) -> Option<String> {
+    let dir = std::env::var("CROSSPOINT_VECTORS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into());
+    let text = std::fs::read_to_string(format!("{dir}/{path}"));
+    if text.is_err() {
+        eprintln!("SKIPPED: no {path} in {dir}; set CROSSPOINT_VECTORS");
+    }
+    text.ok()
+}
+
+/// A vector file as JSON.
+pub(crate) fn vector(path: &str) -> Option<Value> {
+    Some(serde_json::from_str(&vector_text(path)?).unwrap())
+}
+
+/// All JSON files of a vector folder, by name.
+pub(crate) fn vectors(folder: &str) -> Vec<(String, Value)> {
+    let dir = std::env::var("CROSSPOINT_VECTORS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into());
+    let Ok(files) = std::fs::read_dir(format!("{dir}/{folder}")) else {
+        eprintln!("SKIPPED: no {folder} in {dir}; set CROSSPOINT_VECTORS");
+        return vec![];
+    };
+    let mut all: Vec<_> = files
+        .map(|file| file.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .map(|path| {
+            let value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            (path.file_name().unwrap().to_string_lossy().into_owned(), value)
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    hex::decode(text.strip_prefix("0x").unwrap_or(text)).unwrap()
+}
+
+/// `n` keys in ascending order of address.
+pub(crate) fn keys(n: u8) -> Vec<SigningKey> {
+    let mut keys: Vec<_> = (1..=n).map(|i| SigningKey::from_bytes([i; 32]).unwrap()).collect();
+    keys.sort_by_key(SigningKey::address);
+    keys
+}
+
+/// The other form of a signature: `n - s`, the other `v`.
+pub(crate) fn high_s(signature: &[u8; 65]) -> [u8; 65] {
+    use alloy_primitives::{U256, uint};
+    const ORDER: U256 = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
+    let mut other = *signature;
+    let s = U256::from_be_slice(&signature[32..64]);
+    other[32..64].copy_from_slice(&(ORDER - s).to_be_bytes::<32>());
+    other[64] = 27 + 28 - signature[64];
+    other
+}
