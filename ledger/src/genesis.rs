@@ -1,6 +1,6 @@
 //! The genesis file: a commented TOML from which every node starts with the same state.
 //!
-//! [`Genesis::parse`] reports every problem at once. [`Genesis::demo`] and `config/genesis.demo.toml` are the same
+//! [`Genesis::parse`] reports every problem at once. [`crate::demo::genesis`] and `config/genesis.demo.toml` are the same
 //! chain; its keys are public and worth nothing.
 
 use crosspoint_light_proofs::checkpoint::KeyBinding;

@@ -13,6 +13,7 @@ mod answer;
 pub mod app;
 pub mod code;
 pub mod engine;
+pub mod demo;
 pub mod events;
 mod execute;
 pub mod genesis;
