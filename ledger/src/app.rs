@@ -280,8 +280,9 @@ impl Reader {
 
     /// The nonce that the account's next transaction must have, by the newest committed block.
     pub fn next_nonce(&self, account: &AccountId) -> Result<u64, AppError> {
-        let _ = account;
-        Err(AppError::Unsupported("next_nonce"))
+        use crate::state::access::ReadRecords as _;
+        let last = self.store.view().number(&crate::state::keys::nonce(account))?;
+        Ok(last.saturating_add(1))
     }
 
     /// One of the engine's records.
