@@ -75,10 +75,13 @@ contract CheckpointClient is ICheckpointClient {
         _freeze(client, c, first.height, firstDigest, secondDigest);
     }
 
-    function proveMembership(bytes32 client, bytes calldata state, bytes calldata key, bytes32 value, bytes calldata proof)
-        external
-        returns (uint64 time, bool proven)
-    {
+    function proveMembership(
+        bytes32 client,
+        bytes calldata state,
+        bytes calldata key,
+        bytes32 value,
+        bytes calldata proof
+    ) external returns (uint64 time, bool proven) {
         bytes32 appHash;
         (appHash, time) = _resolve(client, state);
         if (time == 0) return (0, false);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
-import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {PointsVoucher} from "./PointsVoucher.sol";
 import {ICrosspointGateway} from "./interfaces/ICrosspointGateway.sol";
 import {ICrosspointRegistry} from "./interfaces/ICrosspointRegistry.sol";
 import {IGatewayAdmin} from "./interfaces/IGatewayAdmin.sol";
 import {ILightClient} from "./interfaces/ILightClient.sol";
 import {Paths} from "./libraries/Paths.sol";
 import {Text} from "./libraries/Text.sol";
-import {PointsVoucher} from "./PointsVoucher.sol";
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 
 /// @title Governance of the gateway: what may be set, by whom, and lists of all there is
 /// @notice Who may call is for the access manager to say; before roles are given out, its admin.
@@ -111,9 +111,7 @@ contract CrosspointRegistry is ICrosspointRegistry, AccessManaged {
     function setLimits(bytes32 client, string calldata denom, Limits calldata limits) external restricted {
         bytes32 key = _laneKey(client, denom);
         if (IGatewayAdmin(gateway).laneOf(key).token == address(0)) revert NotFound();
-        IGatewayAdmin(gateway).setLimits(
-            key, limits.minAmount, limits.maxAmount, limits.memberPerDay, limits.inFlight
-        );
+        IGatewayAdmin(gateway).setLimits(key, limits.minAmount, limits.maxAmount, limits.memberPerDay, limits.inFlight);
         emit LimitsSet(client, denom, limits);
     }
 

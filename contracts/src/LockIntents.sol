@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {ICrosspointGateway} from "./interfaces/ICrosspointGateway.sol";
 import {ICrosspointRegistry} from "./interfaces/ICrosspointRegistry.sol";
 import {ILockIntents} from "./interfaces/ILockIntents.sol";
 import {Eip712} from "./libraries/Eip712.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
 /// @dev The permit of an ERC-20 (EIP-2612).
 interface IPermit {
@@ -65,11 +65,7 @@ contract LockIntents is ILockIntents {
             catch {}
     }
 
-    function _intentHash(ICrosspointGateway.Lock calldata lock, Intent calldata intent)
-        private
-        pure
-        returns (bytes32)
-    {
+    function _intentHash(ICrosspointGateway.Lock calldata lock, Intent calldata intent) private pure returns (bytes32) {
         return keccak256(
             abi.encode(
                 INTENT_TYPEHASH,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {IPointsVoucher} from "./interfaces/IPointsVoucher.sol";
 import {Eip712} from "./libraries/Eip712.sol";
+import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
 /// @title A stand-in on this chain for points whose home is elsewhere
 /// @notice ERC-20 with EIP-2612 permit. OpenZeppelin's ERC20Permit needs a newer EVM than consortium nodes run.

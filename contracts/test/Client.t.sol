@@ -36,7 +36,7 @@ contract ClientTest is GatewayTest {
         _deploy(100);
         chain.endBlock(1);
         bytes memory few = chain.update(66);
-        vm.expectRevert(abi.encodeWithSelector(Checkpoints.QuorumNotReached.selector, 6_600, 10_000));
+        vm.expectRevert(abi.encodeWithSelector(Checkpoints.QuorumNotReached.selector, 6600, 10_000));
         lightClient.update(CLIENT, few);
         lightClient.update(CLIENT, chain.update(67));
         assertEq(_status().height, 2, "height");

@@ -8,22 +8,22 @@ import {GatewayTest} from "./utils/GatewayTest.sol";
 /// @dev The main paths, whole.
 contract JourneyTest is GatewayTest {
     function test_points_cross_and_are_claimed() public {
-        P memory p = _incoming(1_250);
+        P memory p = _incoming(1250);
         _deliver(p);
         assertEq(_stored(2, 1), _commitment(p, true), "receipt");
         assertEq(_stored(3, 1), bytes32(0), "no ack while the hold is open");
-        assertEq(_supply(VOUCHER).held, 1_250, "held");
+        assertEq(_supply(VOUCHER).held, 1250, "held");
         assertEq(voucher.totalSupply(), 0, "nothing minted before the claim");
 
         _claim(p, PREIMAGE);
-        assertEq(voucher.balanceOf(merchant), 1_250, "merchant");
+        assertEq(voucher.balanceOf(merchant), 1250, "merchant");
         assertEq(_stored(3, 1), _successAck(PREIMAGE), "ack");
         assertEq(_supply(VOUCHER).held, 0, "held");
-        assertEq(_supply(VOUCHER).circulating, 1_250, "circulating");
+        assertEq(_supply(VOUCHER).circulating, 1250, "circulating");
     }
 
     function test_a_hold_is_voided_after_its_deadline() public {
-        P memory p = _incoming(1_250);
+        P memory p = _incoming(1250);
         _deliver(p);
         vm.warp(p.claimDeadline);
         _void(p);
@@ -33,7 +33,7 @@ contract JourneyTest is GatewayTest {
     }
 
     function test_vouchers_return_home_and_are_burned() public {
-        P memory p = _incoming(1_250);
+        P memory p = _incoming(1250);
         _deliver(p);
         _claim(p, PREIMAGE);
         P memory back = _send(merchant, VOUCHER, 400, bytes32("back"));
@@ -48,19 +48,19 @@ contract JourneyTest is GatewayTest {
     }
 
     function test_a_refused_return_is_refunded() public {
-        P memory p = _incoming(1_250);
+        P memory p = _incoming(1250);
         _deliver(p);
         _claim(p, PREIMAGE);
         P memory back = _send(merchant, VOUCHER, 400);
         _ack(back, false, 0);
-        assertEq(voucher.balanceOf(merchant), 1_250, "merchant");
+        assertEq(voucher.balanceOf(merchant), 1250, "merchant");
         assertEq(_supply(VOUCHER).returning, 0, "returning");
     }
 
     function test_home_points_cross_settle_and_return() public {
-        token.mint(merchant, 1_000);
+        token.mint(merchant, 1000);
         vm.prank(merchant);
-        token.approve(address(gateway), 1_000);
+        token.approve(address(gateway), 1000);
         P memory p = _send(merchant, home, 700, bytes32("out"));
         assertEq(_supply(home).locked, 700, "locked");
         _ack(p, true, bytes32("out"));
@@ -79,14 +79,14 @@ contract JourneyTest is GatewayTest {
     }
 
     function test_a_packet_never_received_times_out() public {
-        token.mint(merchant, 1_000);
+        token.mint(merchant, 1000);
         vm.prank(merchant);
-        token.approve(address(gateway), 1_000);
+        token.approve(address(gateway), 1000);
         P memory p = _send(merchant, home, 700);
         chain.endBlock(3700);
         vm.warp(block.timestamp + 3700);
         _timeout(p);
-        assertEq(token.balanceOf(merchant), 1_000, "merchant");
+        assertEq(token.balanceOf(merchant), 1000, "merchant");
         assertEq(_supply(home).locked, 0, "locked");
         assertEq(_stored(1, 1), bytes32(0), "commitment is gone");
     }

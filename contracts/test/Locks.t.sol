@@ -9,9 +9,9 @@ import {GatewayTest} from "./utils/GatewayTest.sol";
 contract LocksTest is GatewayTest {
     function setUp() public override {
         super.setUp();
-        token.mint(merchant, 1_000);
+        token.mint(merchant, 1000);
         vm.prank(merchant);
-        token.approve(address(gateway), 1_000);
+        token.approve(address(gateway), 1000);
     }
 
     function _ackSkipped(P memory p, bool success, bytes32 preimage, ICrosspointGateway.SkipReason reason) private {
@@ -54,7 +54,7 @@ contract LocksTest is GatewayTest {
         assertEq(_supply(home).locked, 700, "no refund is granted by this chain's clock");
         chain.endBlock(1);
         _timeout(p);
-        assertEq(token.balanceOf(merchant), 1_000, "merchant");
+        assertEq(token.balanceOf(merchant), 1000, "merchant");
     }
 
     function test_a_packet_that_was_received_does_not_time_out() public {
@@ -141,7 +141,7 @@ contract LocksTest is GatewayTest {
         chain.endBlock(3700);
         vm.warp(block.timestamp + 3700);
         _timeout(q);
-        assertEq(token.balanceOf(merchant), 1_000, "merchant");
+        assertEq(token.balanceOf(merchant), 1000, "merchant");
     }
 
     function test_a_refund_to_a_suspended_member_is_credited_and_frozen() public {
@@ -157,7 +157,7 @@ contract LocksTest is GatewayTest {
         gateway.withdraw(address(token), merchant);
         registry.setStanding(who, ICrosspointRegistry.Standing.Member);
         gateway.withdraw(address(token), merchant);
-        assertEq(token.balanceOf(merchant), 1_000, "merchant");
+        assertEq(token.balanceOf(merchant), 1000, "merchant");
         vm.expectRevert(ICrosspointGateway.NothingOwed.selector);
         gateway.withdraw(address(token), merchant);
     }

@@ -3,8 +3,8 @@ pragma solidity ^0.8.28;
 
 import {ICrosspointGateway} from "../src/interfaces/ICrosspointGateway.sol";
 import {ICrosspointRegistry} from "../src/interfaces/ICrosspointRegistry.sol";
-import {Batches} from "../src/libraries/Records.sol";
 import {Outbox} from "../src/libraries/Outbox.sol";
+import {Batches} from "../src/libraries/Records.sol";
 import {GatewayTest} from "./utils/GatewayTest.sol";
 
 /// @dev What recv accepts, refuses and skips.
@@ -106,8 +106,7 @@ contract ReceivingTest is GatewayTest {
 
     function test_zero_amounts_and_bad_receivers_are_refused() public {
         _deliverAndExpect(_incoming(0), ICrosspointGateway.RefusalReason.ZeroAmount);
-        address[5] memory bad =
-            [address(0), address(gateway), address(voucher), address(token), address(registry)];
+        address[5] memory bad = [address(0), address(gateway), address(voucher), address(token), address(registry)];
         for (uint256 i = 0; i < bad.length; ++i) {
             P memory p = _incoming(5);
             p.local = bad[i];
@@ -136,17 +135,17 @@ contract ReceivingTest is GatewayTest {
         // Minted and returning ones count too.
         _claim(p, PREIMAGE);
         _deliverAndSkip(_incoming(1), ICrosspointGateway.SkipReason.CapExceeded);
-        P memory back = _send(merchant, VOUCHER, 1_000, bytes32("back"));
+        P memory back = _send(merchant, VOUCHER, 1000, bytes32("back"));
         _deliverAndSkip(_incoming(1), ICrosspointGateway.SkipReason.CapExceeded);
         _ack(back, true, bytes32("back"));
-        _deliver(_incoming(1_000));
+        _deliver(_incoming(1000));
         _deliverAndSkip(_incoming(1), ICrosspointGateway.SkipReason.CapExceeded);
     }
 
     function test_a_return_draws_on_the_vault_alone() public {
-        token.mint(merchant, 1_000);
+        token.mint(merchant, 1000);
         vm.prank(merchant);
-        token.approve(address(gateway), 1_000);
+        token.approve(address(gateway), 1000);
         P memory out = _send(merchant, home, 700, bytes32("out"));
         P memory back = _incoming(300);
         back.denom = homeReturned;
@@ -314,8 +313,7 @@ contract ReceivingTest is GatewayTest {
         _sendFromNative(_list(p));
         (bytes memory state,,) = _recvArgs(_list(p));
         bytes memory siblings = chain.membership("outbox/attested-0/sent");
-        bytes memory outbox =
-            abi.encodePacked(uint16(siblings.length / 32), siblings, chain.headOf("sent"), uint16(0));
+        bytes memory outbox = abi.encodePacked(uint16(siblings.length / 32), siblings, chain.headOf("sent"), uint16(0));
         gateway.recv(CLIENT, state, outbox, hex"000000");
         assertEq(_supply(VOUCHER).held, 0, "held");
     }
@@ -330,9 +328,9 @@ contract ReceivingTest is GatewayTest {
     }
 
     function test_two_denoms_in_one_batch_are_counted_apart() public {
-        token.mint(merchant, 1_000);
+        token.mint(merchant, 1000);
         vm.prank(merchant);
-        token.approve(address(gateway), 1_000);
+        token.approve(address(gateway), 1000);
         _ack(_send(merchant, home, 700, bytes32("out")), true, bytes32("out"));
         P memory a = _incoming(5);
         P memory b = _incoming(300);
@@ -341,9 +339,8 @@ contract ReceivingTest is GatewayTest {
         (both[0], both[1]) = (a, b);
         _sendFromNative(both);
         (bytes memory state, bytes memory outbox,) = _recvArgs(both);
-        bytes memory batch = abi.encodePacked(
-            uint8(2), uint16(3), "sfs", uint16(bytes(homeReturned).length), homeReturned, uint16(2)
-        );
+        bytes memory batch =
+            abi.encodePacked(uint8(2), uint16(3), "sfs", uint16(bytes(homeReturned).length), homeReturned, uint16(2));
         batch = abi.encodePacked(batch, _record(a, 0), _record(b, 1));
         gateway.recv(CLIENT, state, outbox, batch);
         assertEq(_supply(VOUCHER).held, 5, "vouchers held");
@@ -363,8 +360,7 @@ contract ReceivingTest is GatewayTest {
         state = bytes.concat(hex"00", chain.header());
         uint256 some = 0;
         for (uint256 gas_ = 120_000; gas_ < 700_000; gas_ += 20_000) {
-            (bool ok,) =
-                address(gateway).call{gas: gas_}(abi.encodeCall(gateway.recv, (CLIENT, state, outbox, batch)));
+            (bool ok,) = address(gateway).call{gas: gas_}(abi.encodeCall(gateway.recv, (CLIENT, state, outbox, batch)));
             uint256 held = _supply(VOUCHER).held;
             if (ok && held > 0 && held < 25) ++some;
             // Only the packet that deserves it has an error ack.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {ICrosspointGateway} from "../src/interfaces/ICrosspointGateway.sol";
 import {ICrosspointRegistry} from "../src/interfaces/ICrosspointRegistry.sol";
 import {IGatewayAdmin} from "../src/interfaces/IGatewayAdmin.sol";
 import {GatewayTest} from "./utils/GatewayTest.sol";
+import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 
 /// @dev What governance may do, and what nobody may.
 contract RegistryTest is GatewayTest {
@@ -26,9 +26,7 @@ contract RegistryTest is GatewayTest {
             vm.prank(relayer);
             (bool ok, bytes memory data) = address(registry).call(calls[i]);
             assertTrue(!ok, string.concat("call ", vm.toString(i)));
-            assertEq(
-                bytes32(bytes4(data)), bytes32(IAccessManaged.AccessManagedUnauthorized.selector), "error"
-            );
+            assertEq(bytes32(bytes4(data)), bytes32(IAccessManaged.AccessManagedUnauthorized.selector), "error");
         }
     }
 
@@ -154,15 +152,14 @@ contract RegistryTest is GatewayTest {
         config.client = "checkpoint-1";
         config.prefix = "ibc/";
         registry.openClient(config, chain.header());
-        registry.openVoucher("checkpoint-1", "sfs", "S", "S", 0, 1_000, _noLimits());
+        registry.openVoucher("checkpoint-1", "sfs", "S", "S", 0, 1000, _noLimits());
         assertEq(registry.clientInfo("checkpoint-1").prefix, "ibc/", "prefix");
         // The head stands under the key without the prefix: no proof for this client.
         P memory p = _incoming(5);
         _sendFromNative(_list(p));
         bytes memory state = chain.update();
         bytes memory siblings = chain.membership("outbox/attested-0/sent");
-        bytes memory outbox =
-            abi.encodePacked(uint16(siblings.length / 32), siblings, chain.headOf("sent"), uint16(0));
+        bytes memory outbox = abi.encodePacked(uint16(siblings.length / 32), siblings, chain.headOf("sent"), uint16(0));
         vm.expectRevert(ICrosspointGateway.ProofInvalid.selector);
         gateway.recv("checkpoint-1", state, outbox, hex"000000");
         chain.put("ibc/outbox/attested-0/sent", abi.encodePacked(chain.headOf("sent")));

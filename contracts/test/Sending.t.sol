@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {PointsVoucher} from "../src/PointsVoucher.sol";
 import {ICrosspointGateway} from "../src/interfaces/ICrosspointGateway.sol";
 import {ICrosspointRegistry} from "../src/interfaces/ICrosspointRegistry.sol";
 import {ILockIntents} from "../src/interfaces/ILockIntents.sol";
-import {PointsVoucher} from "../src/PointsVoucher.sol";
 import {GatewayTest} from "./utils/GatewayTest.sol";
 
 /// @dev Which locks are taken, from whom.
@@ -15,13 +15,13 @@ contract SendingTest is GatewayTest {
     function setUp() public override {
         super.setUp();
         alice = vm.addr(KEY);
-        P memory p = _incoming(1_000);
+        P memory p = _incoming(1000);
         p.local = alice;
         _deliver(p);
         _claim(p, PREIMAGE);
-        token.mint(alice, 1_000);
+        token.mint(alice, 1000);
         vm.prank(alice);
-        token.approve(address(gateway), 1_000);
+        token.approve(address(gateway), 1000);
     }
 
     function _good() private view returns (ICrosspointGateway.Lock memory lock) {
@@ -44,9 +44,7 @@ contract SendingTest is GatewayTest {
         (uint64 previous, string memory denom, bytes memory record) = abi.decode(data, (uint64, string, bytes));
         assertEq(previous, 0, "previous block");
         assertEq(bytes(denom), bytes(VOUCHER), "denom");
-        P memory p = P(
-            1, lock.timeout, lock.claimDeadline, 100, alice, lock.hashlock, VOUCHER, MALL, "", "thanks"
-        );
+        P memory p = P(1, lock.timeout, lock.claimDeadline, 100, alice, lock.hashlock, VOUCHER, MALL, "", "thanks");
         assertEq(record, _record(p), "record");
         assertEq(_stored(1, 1), _commitment(p, false), "commitment");
         vm.roll(99);
@@ -223,8 +221,8 @@ contract SendingTest is GatewayTest {
             if (i == 8) changedIntent.payer = merchant;
             if (i == 9) changed.client = "checkpoint-1";
             ILockIntents.Permit memory none;
-            (bool ok,) = address(intents)
-                .call(abi.encodeCall(intents.sendSigned, (changed, changedIntent, signature, none)));
+            (bool ok,) =
+                address(intents).call(abi.encodeCall(intents.sendSigned, (changed, changedIntent, signature, none)));
             assertTrue(!ok, string.concat("field ", vm.toString(i)));
         }
     }

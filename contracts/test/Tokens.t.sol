@@ -10,9 +10,9 @@ import {SilentToken} from "./utils/Tokens.sol";
 contract TokensTest is GatewayTest {
     function setUp() public override {
         super.setUp();
-        token.mint(merchant, 1_000);
+        token.mint(merchant, 1000);
         vm.prank(merchant);
-        token.approve(address(gateway), 1_000);
+        token.approve(address(gateway), 1000);
     }
 
     /// @dev 700 in the vault and a return of 300 held for the merchant.
@@ -64,7 +64,7 @@ contract TokensTest is GatewayTest {
         assertEq(gateway.owed(address(token), merchant), 700, "owed");
         token.setBlacklisted(merchant, false);
         gateway.withdraw(address(token), merchant);
-        assertEq(token.balanceOf(merchant), 1_000, "merchant");
+        assertEq(token.balanceOf(merchant), 1000, "merchant");
     }
 
     function test_a_timeout_to_a_blacklisted_sender_is_owed() public {
@@ -94,12 +94,12 @@ contract TokensTest is GatewayTest {
         SilentToken silent = SilentToken(vm.deployCode("Tokens.sol:SilentToken"));
         registry.listToken(CLIENT, address(silent), _noLimits());
         string memory denom = Text.hexAddress(address(silent));
-        silent.mint(merchant, 1_000);
+        silent.mint(merchant, 1000);
         vm.prank(merchant);
-        silent.approve(address(gateway), 1_000);
+        silent.approve(address(gateway), 1000);
         P memory p = _send(merchant, denom, 700);
         _ack(p, false, 0);
-        assertEq(silent.balanceOf(merchant), 1_000, "merchant");
+        assertEq(silent.balanceOf(merchant), 1000, "merchant");
         assertEq(gateway.owedTotal(address(silent)), 0, "owed");
         assertEq(bytes(_supply(denom).symbol).length, 0, "no symbol");
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IPointsVoucher} from "../interfaces/IPointsVoucher.sol";
 import {DenomRef} from "../libraries/Records.sol";
 import {GatewayStorage} from "./GatewayStorage.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @title The books of a batch, and payouts that can fail without failing anything else
 abstract contract Escrow is GatewayStorage {

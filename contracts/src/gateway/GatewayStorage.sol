@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ReentrancyGuard} from "@openzeppelin/contracts/utils/ReentrancyGuard.sol";
 import {ICrosspointGateway} from "../interfaces/ICrosspointGateway.sol";
 import {IGatewayAdmin} from "../interfaces/IGatewayAdmin.sol";
+import {ReentrancyGuard} from "@openzeppelin/contracts/utils/ReentrancyGuard.sol";
 
 /// @title All that the gateway stores, and who may set it
 abstract contract GatewayStorage is ICrosspointGateway, IGatewayAdmin, ReentrancyGuard {

@@ -29,9 +29,8 @@ abstract contract Locks is Receiving, Holds {
         bool proven = _provenByOutbox(route, client, state, outbox, "/acked", leaves);
         for (uint256 i = 0; i < read.records.length; ++i) {
             Record record = read.records[i];
-            SkipReason skip = proven
-                ? _ackOne(work, batch, record, read.successes[i], read.hashlocks[i])
-                : SkipReason.ClientFrozen;
+            SkipReason skip =
+                proven ? _ackOne(work, batch, record, read.successes[i], read.hashlocks[i]) : SkipReason.ClientFrozen;
             if (skip != SkipReason.None) emit Skipped(client, record.sequence(), i, skip);
         }
         _closeTallies(work.tallies);

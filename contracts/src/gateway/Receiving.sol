@@ -176,8 +176,7 @@ abstract contract Receiving is Escrow, Sending {
         }
         bytes32 head = Outbox.head(reader, leaves);
         reader.close();
-        bytes memory key =
-            abi.encodePacked(_prefix(route), "outbox/", Paths.text(route.counterparty), list);
+        bytes memory key = abi.encodePacked(_prefix(route), "outbox/", Paths.text(route.counterparty), list);
         (uint64 time, bool proven) = ILightClient(route.lightClient).proveMembership(client, state, key, head, siblings);
         if (time == 0) return false;
         if (!proven) revert ProofInvalid();

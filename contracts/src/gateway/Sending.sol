@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {IPointsVoucher} from "../interfaces/IPointsVoucher.sol";
 import {PacketHasher} from "../libraries/PacketHasher.sol";
 import {Paths} from "../libraries/Paths.sol";
 import {Batches} from "../libraries/Records.sol";
 import {Text} from "../libraries/Text.sol";
 import {GatewayStorage} from "./GatewayStorage.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 
 /// @title Locks points on this chain and sends packets
 abstract contract Sending is GatewayStorage {
@@ -76,9 +76,7 @@ abstract contract Sending is GatewayStorage {
 
     /// @dev The window rules (protocol/src/window.rs).
     function _checkWindow(Route storage route, uint64 timeout_, uint64 claimDeadline) private view {
-        uint8 bound = _windowViolation(
-            timeout_, claimDeadline, route.maxTimeout, route.minHold, route.maxDeadline
-        );
+        uint8 bound = _windowViolation(timeout_, claimDeadline, route.maxTimeout, route.minHold, route.maxDeadline);
         if (bound != 0) revert WindowViolated(bound);
     }
 
@@ -127,11 +125,7 @@ abstract contract Sending is GatewayStorage {
         );
     }
 
-    function _packetCommitment(bytes32 counterparty, address payer, Lock calldata lock)
-        private
-        pure
-        returns (bytes32)
-    {
+    function _packetCommitment(bytes32 counterparty, address payer, Lock calldata lock) private pure returns (bytes32) {
         PacketHasher.PointsLock memory points = PacketHasher.PointsLock({
             denom: lock.denom,
             amount: lock.amount,

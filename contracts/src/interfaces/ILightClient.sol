@@ -10,9 +10,13 @@ interface ILightClient {
     /// @notice Proves that `key` has `value` in the state that `state` names.
     /// @return time Seconds in the header that the state was proven by, 0 if `state` froze the client.
     /// @return proven Whether the proof holds.
-    function proveMembership(bytes32 client, bytes calldata state, bytes calldata key, bytes32 value, bytes calldata proof)
-        external
-        returns (uint64 time, bool proven);
+    function proveMembership(
+        bytes32 client,
+        bytes calldata state,
+        bytes calldata key,
+        bytes32 value,
+        bytes calldata proof
+    ) external returns (uint64 time, bool proven);
 
     /// @notice Proves that each of `keys` is absent in the state that `state` names.
     /// @return time Seconds in the header that the state was proven by, 0 if `state` froze the client.

@@ -26,13 +26,7 @@ library Checkpoints {
     function digest(Header memory header, bytes32 chainIdHash) internal pure returns (bytes32) {
         return keccak256(
             abi.encode(
-                DOMAIN,
-                chainIdHash,
-                header.height,
-                header.time,
-                header.appHash,
-                header.setHash,
-                header.nextSetHash
+                DOMAIN, chainIdHash, header.height, header.time, header.appHash, header.setHash, header.nextSetHash
             )
         );
     }
@@ -79,21 +73,27 @@ library Checkpoints {
         uint256 total = 0;
         uint256 power = 0;
         address previous = address(0);
-        for (uint256 i = 0; i < size; ++i) {
-            uint256 word = uint256(_word(certificate, 1 + i * 32));
-            address signer = address(uint160(word >> 96));
-            if (signer <= previous) revert SetNotAscending(i);
-            previous = signer;
-            uint256 weight = uint96(word);
-            total += weight;
+        // At most 255 powers of 96 bits: no sum here can overflow.
+        unchecked {
+            for (uint256 i = 0; i < size; ++i) {
+                uint256 word = uint256(_word(certificate, 1 + i * 32));
+                address signer = address(uint160(word >> 96));
+                if (signer <= previous) revert SetNotAscending(i);
+                previous = signer;
+                uint256 weight = uint96(word);
+                total += weight;
 
-            if (uint8(_word(certificate, bitmapAt + (i >> 3))[0]) >> (i & 7) & 1 == 0) continue;
-            if (certificate.length < signature + 64) revert CheckpointMalformed();
-            if (_recover(signed, _word(certificate, signature), uint256(_word(certificate, signature + 32))) != signer) {
-                revert BadSignature(i);
+                if (uint8(_word(certificate, bitmapAt + (i >> 3))[0]) >> (i & 7) & 1 == 0) continue;
+                if (certificate.length < signature + 64) revert CheckpointMalformed();
+                if (
+                    _recover(signed, _word(certificate, signature), uint256(_word(certificate, signature + 32)))
+                        != signer
+                ) {
+                    revert BadSignature(i);
+                }
+                signature += 64;
+                power += weight;
             }
-            signature += 64;
-            power += weight;
         }
         // Nothing may follow, and no bit beyond the set may be set.
         if (certificate.length != signature) revert CheckpointMalformed();

@@ -11,9 +11,7 @@ library Eip712 {
     /// chain that splits does not carry signatures over.
     function domainSeparator(string memory name) internal view returns (bytes32) {
         return
-            keccak256(
-                abi.encode(DOMAIN_TYPEHASH, keccak256(bytes(name)), VERSION_HASH, block.chainid, address(this))
-            );
+            keccak256(abi.encode(DOMAIN_TYPEHASH, keccak256(bytes(name)), VERSION_HASH, block.chainid, address(this)));
     }
 
     /// @notice What is signed.

@@ -42,7 +42,8 @@ library PacketHasher {
         pure
         returns (bytes32)
     {
-        bytes32 payload = sha256(abi.encode(PORT_HASH, PORT_HASH, VERSION_HASH, ENCODING_HASH, sha256(abi.encode(lock))));
+        bytes32 payload =
+            sha256(abi.encode(PORT_HASH, PORT_HASH, VERSION_HASH, ENCODING_HASH, sha256(abi.encode(lock))));
         return sha256(
             abi.encodePacked(
                 uint8(2), sha256(destClient), sha256(abi.encodePacked(timeout)), sha256(abi.encodePacked(payload))
@@ -98,14 +99,12 @@ library PacketHasher {
                 d := and(or(d, shl(8, d)), 0x00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff)
                 d := and(or(d, shl(4, d)), 0x0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f)
                 // 1 in each byte above 9: those are letters, 39 places further on.
-                let letters := and(
-                    shr(4, add(d, 0x0606060606060606060606060606060606060606060606060606060606060606)),
-                    0x0101010101010101010101010101010101010101010101010101010101010101
-                )
-                d := add(
-                    add(d, 0x3030303030303030303030303030303030303030303030303030303030303030),
-                    mul(letters, 39)
-                )
+                let letters :=
+                    and(
+                        shr(4, add(d, 0x0606060606060606060606060606060606060606060606060606060606060606)),
+                        0x0101010101010101010101010101010101010101010101010101010101010101
+                    )
+                d := add(add(d, 0x3030303030303030303030303030303030303030303030303030303030303030), mul(letters, 39))
             }
             // An address as `0x` and 40 digits, with length and padding; returns the end.
             function writeAddress(to, account) -> next {
@@ -184,9 +183,20 @@ library PacketHasher {
         }
     }
 
-    /// @notice The commitment of the success ack with this preimage, and the hashlock that it opens.
-    function success(bytes32 preimage) internal pure returns (bytes32 ackCommitment, bytes32 hashlock) {
-        hashlock = sha256(abi.encodePacked(preimage));
-        ackCommitment = sha256(abi.encodePacked(uint8(2), sha256(abi.encodePacked(uint8(1), preimage))));
+    /// @notice `sha256(0x02 ‖ sha256(0x01 ‖ preimage))`, the commitment of the success ack with this preimage, and
+    /// `sha256(preimage)`, the hashlock that it opens.
+    function success(bytes32 preimage) internal view returns (bytes32 ackCommitment, bytes32 hashlock) {
+        assembly ("memory-safe") {
+            mstore(0, preimage)
+            let ok := staticcall(gas(), 2, 0, 32, 32, 32)
+            hashlock := mload(32)
+            mstore8(0, 1)
+            mstore(1, preimage)
+            ok := and(ok, staticcall(gas(), 2, 0, 33, 1, 32))
+            mstore8(0, 2)
+            ok := and(ok, staticcall(gas(), 2, 0, 33, 0, 32))
+            if iszero(ok) { revert(0, 0) }
+            ackCommitment := mload(0)
+        }
     }
 }

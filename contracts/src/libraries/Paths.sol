@@ -8,19 +8,24 @@ library Paths {
     uint256 internal constant RECEIPT = 2;
     uint256 internal constant ACK = 3;
 
-    /// @notice The bytes of a left-aligned, zero-padded client id.
+    /// @notice The bytes of a left-aligned, zero-padded client id (which holds no zero byte itself); at least 1.
     function length(bytes32 client) internal pure returns (uint256 n) {
-        while (n < 32 && client[n] != 0) ++n;
+        uint256 word = uint256(client);
+        n = 32;
+        if (word & type(uint128).max == 0) (n, word) = (n - 16, word >> 128);
+        if (word & type(uint64).max == 0) (n, word) = (n - 8, word >> 64);
+        if (word & type(uint32).max == 0) (n, word) = (n - 4, word >> 32);
+        if (word & type(uint16).max == 0) (n, word) = (n - 2, word >> 16);
+        if (word & type(uint8).max == 0) n -= 1;
     }
 
     /// @notice The client id without its padding.
-    function text(bytes32 client) internal pure returns (bytes memory) {
-        uint256 n = length(client);
-        bytes memory out = new bytes(n);
-        for (uint256 i = 0; i < n; ++i) {
-            out[i] = client[i];
+    function text(bytes32 client) internal pure returns (bytes memory out) {
+        out = new bytes(length(client));
+        assembly ("memory-safe") {
+            // One to 32 bytes: one word, and the rest of it is zero already.
+            mstore(add(out, 32), client)
         }
-        return out;
     }
 
     /// @notice The path's bytes.

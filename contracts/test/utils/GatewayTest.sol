@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {CheckpointClient} from "../../src/CheckpointClient.sol";
 import {CrosspointGateway} from "../../src/CrosspointGateway.sol";
 import {CrosspointRegistry} from "../../src/CrosspointRegistry.sol";
@@ -14,6 +13,7 @@ import {Text} from "../../src/libraries/Text.sol";
 import {NativeChain} from "./NativeChain.sol";
 import {Test, Vm} from "./Test.sol";
 import {TestToken} from "./Tokens.sol";
+import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 
 /// @dev A gateway with one client to a native chain, one voucher denom (`sfs`) and one listed ERC-20.
 abstract contract GatewayTest is Test {
@@ -69,19 +69,20 @@ abstract contract GatewayTest is Test {
         );
         // By name: a test that embeds the contracts would compile them again.
         manager = AccessManager(vm.deployCode("AccessManager.sol:AccessManager", abi.encode(address(this))));
-        registry =
-            CrosspointRegistry(vm.deployCode("CrosspointRegistry.sol:CrosspointRegistry", abi.encode(address(manager))));
+        registry = CrosspointRegistry(
+            vm.deployCode("CrosspointRegistry.sol:CrosspointRegistry", abi.encode(address(manager)))
+        );
         lightClient =
             CheckpointClient(vm.deployCode("CheckpointClient.sol:CheckpointClient", abi.encode(address(registry))));
         gateway =
             CrosspointGateway(vm.deployCode("CrosspointGateway.sol:CrosspointGateway", abi.encode(address(registry))));
         registry.bind(address(gateway));
-        intents = LockIntents(
-            vm.deployCode("LockIntents.sol:LockIntents", abi.encode(address(gateway), address(registry)))
-        );
+        intents =
+            LockIntents(vm.deployCode("LockIntents.sol:LockIntents", abi.encode(address(gateway), address(registry))));
         registry.bindIntents(address(intents));
         registry.openClient(_config(), chain.header());
-        voucher = PointsVoucher(registry.openVoucher(CLIENT, "sfs", "SFS (bridged)", "SFS", 2, 910_000_000, _noLimits()));
+        voucher =
+            PointsVoucher(registry.openVoucher(CLIENT, "sfs", "SFS (bridged)", "SFS", 2, 910_000_000, _noLimits()));
         token = TestToken(vm.deployCode("Tokens.sol:TestToken"));
         registry.listToken(CLIENT, address(token), _noLimits());
         home = Text.hexAddress(address(token));
@@ -98,8 +99,7 @@ abstract contract GatewayTest is Test {
     }
 
     function _noLimits() internal pure returns (ICrosspointRegistry.Limits memory) {
-        return
-            ICrosspointRegistry.Limits(0, type(uint96).max, type(uint128).max, type(uint128).max);
+        return ICrosspointRegistry.Limits(0, type(uint96).max, type(uint128).max, type(uint128).max);
     }
 
     // ---- packets ----
@@ -246,10 +246,7 @@ abstract contract GatewayTest is Test {
     }
 
     /// @dev Locks with the hashlock of `preimage`.
-    function _send(address payer, string memory denom, uint96 amount, bytes32 preimage)
-        internal
-        returns (P memory p)
-    {
+    function _send(address payer, string memory denom, uint96 amount, bytes32 preimage) internal returns (P memory p) {
         ICrosspointGateway.Lock memory lock;
         (lock, p) = _lock(payer, denom, amount, _hashlock(preimage));
         vm.prank(payer);
@@ -272,9 +269,7 @@ abstract contract GatewayTest is Test {
         uint64[] memory sequences = new uint64[](1);
         sequences[0] = p.sequence;
         bytes[] memory items = new bytes[](1);
-        items[0] = success
-            ? abi.encodePacked(uint8(1), preimage, _record(p))
-            : abi.encodePacked(uint8(0), _record(p));
+        items[0] = success ? abi.encodePacked(uint8(1), preimage, _record(p)) : abi.encodePacked(uint8(0), _record(p));
         return (chain.update(), chain.outbox("acked", sequences), _batch(p.denom, items));
     }
 

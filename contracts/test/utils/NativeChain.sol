@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {JmtTree, OutboxTree} from "./Trees.sol";
 import {Vm} from "./Test.sol";
+import {JmtTree, OutboxTree} from "./Trees.sol";
 
 /// @dev The native chain as the gateway sees it: a provable store, two outboxes per client, validators that sign.
 contract NativeChain {
