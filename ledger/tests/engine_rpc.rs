@@ -272,7 +272,7 @@ async fn subscribers_are_told_of_blocks_and_of_the_transactions_they_ask_for() {
     let mut headers = connect(&client).await;
     request(&mut headers, 8, "subscribe", "tm.event='NewBlockHeader'").await;
     let mut txs = connect(&client).await;
-    request(&mut txs, 9, "subscribe", "tm.event='Tx' AND tx.height=1").await;
+    request(&mut txs, 9, "subscribe", "tm.event='Tx' AND tx.height=2").await;
 
     let tx = transfer("mall", 1, "alice", 5);
     chain.node().submit(tx.clone()).unwrap();
@@ -286,12 +286,12 @@ async fn subscribers_are_told_of_blocks_and_of_the_transactions_they_ask_for() {
     assert_eq!(result_finalize_block.unwrap().tx_results.len(), 1);
 
     let header: Value = serde_json::from_str(&next_text(&mut headers).await).unwrap();
-    assert_eq!(header["result"]["data"]["value"]["header"]["height"], "1");
+    assert_eq!(header["result"]["data"]["value"]["header"]["height"], "2");
 
     let text = next_text(&mut txs).await;
     let event: tendermint_rpc::event::Event = tendermint_rpc::event::v0_38::DeEvent::from_string(&text).unwrap().into();
     let EventData::Tx { tx_result } = event.data else { panic!("{text}") };
-    assert_eq!((tx_result.height, &tx_result.tx), (1, &tx));
+    assert_eq!((tx_result.height, &tx_result.tx), (2, &tx));
     let hash = hex::encode_upper(crosspoint_ledger::tx::hash(&tx));
     assert_eq!(event.events.unwrap()["tx.hash"], [hash]);
 

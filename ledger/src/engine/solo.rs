@@ -189,7 +189,11 @@ impl Solo {
         genesis.validate()?;
 
         let app = App::open(&data_dir.join("db"), &genesis)?;
-        let (producer, node, clock) = Producer::open(app, &genesis, keys.clone(), Mempool::new(mempool))?;
+        let (mut producer, node, clock) = Producer::open(app, &genesis, keys.clone(), Mempool::new(mempool))?;
+        if node.latest().height == 0 {
+            // So that whoever asks a running chain finds a header.
+            producer = produced(producer).await?.0;
+        }
         let listener = tokio::net::TcpListener::bind(rpc_addr).await;
         let listen = |source| SoloError::Listen { addr: rpc_addr, source };
         let listener = listener.map_err(listen)?;
@@ -202,6 +206,16 @@ impl Solo {
         tracing::info!(chain = %node.chain_id, %rpc_addr, height = node.latest().height, "solo chain started");
         Ok(SoloHandle { rpc_addr, node, clock, keys, genesis, make_block, stop, blocks, server })
     }
+}
+
+/// Makes one block. Execution and the database's synced write would hold up the tasks of this thread, so another
+/// one does it.
+async fn produced(mut producer: Producer) -> Result<(Producer, u64), SoloError> {
+    let made = tokio::task::spawn_blocking(move || {
+        let height = producer.produce()?;
+        Ok::<_, ProduceError>((producer, height))
+    });
+    Ok(made.await.map_err(|_| SoloError::Ended("block producer"))??)
 }
 
 /// The block loop. Ends when told to, after the block at hand; or when a block cannot be made.
@@ -231,20 +245,10 @@ async fn make_blocks(
             () = node.mempool.arrival(), if !waiting => continue,
         }
         last = tokio::time::Instant::now();
-        // Execution and the database's synced write would hold up the tasks of this thread.
-        let produced = tokio::task::spawn_blocking(move || {
-            let made = producer.produce();
-            (producer, made)
-        });
-        let (returned, made) = produced.await.map_err(|_| SoloError::Ended("block producer"))?;
+        let (returned, height) = produced(producer).await.inspect_err(|error| {
+            tracing::error!(%error, "no block can be made; the chain stops");
+        })?;
         producer = returned;
-        let height = match made {
-            Ok(height) => height,
-            Err(error) => {
-                tracing::error!(%error, "no block can be made; the chain stops");
-                return Err(error.into());
-            }
-        };
         if let Some(asked) = asked {
             // Who asked may have gone.
             let _ = asked.send(height);

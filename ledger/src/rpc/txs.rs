@@ -166,16 +166,22 @@ struct Found {
     tx: Vec<u8>,
 }
 
-/// Finds a transaction, and all the transactions of its block for a proof.
-fn find(node: &Node, hash: &TxHash) -> Result<Option<(Found, Vec<Vec<u8>>)>, RpcError> {
+/// A transaction, and all the transactions of its block for a proof.
+type InBlock = (Found, Vec<Vec<u8>>);
+
+/// Finds a transaction by its hash.
+fn find(node: &Node, hash: &TxHash) -> Result<Option<InBlock>, RpcError> {
     let Some(position) = node.store.position(hash)? else { return Ok(None) };
-    let index = usize::try_from(position.index).map_err(damaged)?;
-    let txs = stored_block(node, position.height)?.block.and_then(|b| b.data).map(|d| d.txs).unwrap_or_default();
+    at(node, position.height, position.index, hash).map(Some)
+}
+
+fn at(node: &Node, height: u64, index: u32, hash: &TxHash) -> Result<InBlock, RpcError> {
     let absent = || damaged("a transaction's place in a block is empty");
-    let result = stored_results(node, position.height)?.tx_results.into_iter().nth(index).ok_or_else(absent)?;
-    let tx = txs.get(index).cloned().ok_or_else(absent)?;
-    let found = Found { hash: *hash, height: position.height, index: position.index, result: exec_result(result)?, tx };
-    Ok(Some((found, txs)))
+    let place = usize::try_from(index).map_err(damaged)?;
+    let txs = stored_block(node, height)?.block.and_then(|b| b.data).map(|d| d.txs).unwrap_or_default();
+    let result = stored_results(node, height)?.tx_results.into_iter().nth(place).ok_or_else(absent)?;
+    let tx = txs.get(place).cloned().ok_or_else(absent)?;
+    Ok((Found { hash: *hash, height, index, result: exec_result(result)?, tx }, txs))
 }
 
 fn found_view(found: &Found, block_txs: Option<&[Vec<u8>]>) -> Value {
@@ -305,15 +311,6 @@ pub(super) fn tx_search(node: &Node, params: &Params) -> Outcome {
         shown.push(found_view(&tx, prove.then_some(txs.as_slice())));
     }
     to_json(&json!({ "txs": shown, "total_count": places.len().to_string() }))
-}
-
-fn at(node: &Node, height: u64, index: u32, hash: &TxHash) -> Result<(Found, Vec<Vec<u8>>), RpcError> {
-    let absent = || damaged("a transaction's place in a block is empty");
-    let place = usize::try_from(index).map_err(damaged)?;
-    let txs = stored_block(node, height)?.block.and_then(|b| b.data).map(|d| d.txs).unwrap_or_default();
-    let result = stored_results(node, height)?.tx_results.into_iter().nth(place).ok_or_else(absent)?;
-    let tx = txs.get(place).cloned().ok_or_else(absent)?;
-    Ok((Found { hash: *hash, height, index, result: exec_result(result)?, tx }, txs))
 }
 
 fn hash_condition(query: &EventQuery) -> Option<TxHash> {
