@@ -1,5 +1,11 @@
 //! Nodes that are down, slow, broken or lying: another one is asked, and no lie gets through.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 mod common;
 
@@ -69,7 +75,8 @@ mod base64_like {
             text.bytes().filter_map(|c| ALPHABET.iter().position(|a| *a == c)).map(|at| at as u8).collect();
         let mut bytes = Vec::new();
         for chunk in digits.chunks(4) {
-            let word = chunk.iter().fold(0_u32, |word, digit| (word << 6) | u32::from(*digit)) << (6 * (4 - chunk.len()));
+            let word =
+                chunk.iter().fold(0_u32, |word, digit| (word << 6) | u32::from(*digit)) << (6 * (4 - chunk.len()));
             let all = [(word >> 16) as u8, (word >> 8) as u8, word as u8];
             bytes.extend_from_slice(&all[..chunk.len() * 6 / 8]);
         }
@@ -91,44 +98,71 @@ async fn no_lie_about_a_proof_gets_through_and_an_honest_node_is_asked_next() {
         ("another head", about("/store", |response| flip_base64(&mut response["value"]))),
         ("a broken proof", about("/store", |response| flip_base64(&mut response["proofOps"]["ops"][0]["data"]))),
         ("no proof", about("/store", |response| response["proofOps"] = Value::Null)),
-        ("two proofs", about("/store", |response| {
-            let op = response["proofOps"]["ops"][0].clone();
-            response["proofOps"]["ops"] = json!([op.clone(), op]);
-        })),
+        (
+            "two proofs",
+            about("/store", |response| {
+                let op = response["proofOps"]["ops"][0].clone();
+                response["proofOps"]["ops"] = json!([op.clone(), op]);
+            }),
+        ),
         ("another height", about("/store", |response| response["height"] = "1".into())),
-        ("another commitment", about_view("/outbox", |view| {
-            view["blocks"][0]["entries"][0]["commitment"] = format!("0x{}", "77".repeat(32)).into();
-        })),
-        ("a block left out", about_view("/outbox", |view| {
-            let blocks = view["blocks"].as_array_mut().unwrap();
-            blocks.pop();
-        })),
-        ("another previous head", about_view("/outbox", |view| {
-            view["previous_head"] = format!("0x{}", "77".repeat(32)).into();
-        })),
-        ("another app hash", about_view("/checkpoint", |view| {
-            view["checkpoint"]["app_hash"] = format!("0x{}", "77".repeat(32)).into();
-        })),
-        ("a later time", about_view("/checkpoint", |view| {
-            let time = view["checkpoint"]["time"].as_u64().unwrap();
-            view["checkpoint"]["time"] = (time + 1_000).into();
-        })),
-        ("too few signatures", about_view("/checkpoint", |view| {
-            let signatures = view["signatures"].as_array_mut().unwrap();
-            signatures.truncate(2);
-        })),
+        (
+            "another commitment",
+            about_view("/outbox", |view| {
+                view["blocks"][0]["entries"][0]["commitment"] = format!("0x{}", "77".repeat(32)).into();
+            }),
+        ),
+        (
+            "a block left out",
+            about_view("/outbox", |view| {
+                let blocks = view["blocks"].as_array_mut().unwrap();
+                blocks.pop();
+            }),
+        ),
+        (
+            "another previous head",
+            about_view("/outbox", |view| {
+                view["previous_head"] = format!("0x{}", "77".repeat(32)).into();
+            }),
+        ),
+        (
+            "another app hash",
+            about_view("/checkpoint", |view| {
+                view["checkpoint"]["app_hash"] = format!("0x{}", "77".repeat(32)).into();
+            }),
+        ),
+        (
+            "a later time",
+            about_view("/checkpoint", |view| {
+                let time = view["checkpoint"]["time"].as_u64().unwrap();
+                view["checkpoint"]["time"] = (time + 1_000).into();
+            }),
+        ),
+        (
+            "too few signatures",
+            about_view("/checkpoint", |view| {
+                let signatures = view["signatures"].as_array_mut().unwrap();
+                signatures.truncate(2);
+            }),
+        ),
         ("another set", about_view("/checkpoint", |view| view["set"][0]["power"] = 1_000_000.into())),
         ("garbage", Arc::new(|_, _| b"{ not json".to_vec())),
         ("a huge answer", Arc::new(|_, _| vec![b' '; 2 << 20])),
-        ("an error", Arc::new(|_, _| {
-            bytes(&json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "no", "data": "no"}}))
-        })),
-        ("another chain", Arc::new(|request, mut answer| {
-            if request["method"] == "status" {
-                answer["result"]["node_info"]["network"] = "another-chain".into();
-            }
-            bytes(&answer)
-        })),
+        (
+            "an error",
+            Arc::new(|_, _| {
+                bytes(&json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "no", "data": "no"}}))
+            }),
+        ),
+        (
+            "another chain",
+            Arc::new(|request, mut answer| {
+                if request["method"] == "status" {
+                    answer["result"]["node_info"]["network"] = "another-chain".into();
+                }
+                bytes(&answer)
+            }),
+        ),
     ];
     for (name, lie) in lies {
         let liar = proxy(solo.rpc_url(), lie).await;
@@ -226,9 +260,11 @@ async fn a_lost_answer_to_a_broadcast_neither_repeats_nor_loses_the_lock() {
     let dir = tempfile::tempdir().unwrap();
     let (solo, _, _) = connected(dir.path()).await;
     // The node takes the transaction, its answer gets lost.
-    let lie: Lie = Arc::new(|request, answer| {
-        if request["method"] == "broadcast_tx_sync" { b"lost".to_vec() } else { bytes(&answer) }
-    });
+    let lie: Lie = Arc::new(
+        |request, answer| {
+            if request["method"] == "broadcast_tx_sync" { b"lost".to_vec() } else { bytes(&answer) }
+        },
+    );
     let chain = adapter(vec![proxy(solo.rpc_url(), lie).await]);
     let (submitted, packet) = chain.lock(&signer("alice"), &lock_request(solo.time().unwrap(), 1)).await.unwrap();
     assert_eq!(packet.sequence.0, 1);

@@ -1,15 +1,19 @@
 //! The native adapter against a real chain on the solo engine: what it proves is verified again by the light
 //! proofs alone, as the other chain would.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
 
 mod common;
 
 use std::time::Duration;
 
 use common::*;
-use crosspoint_adapters::chain::{
-    AckCause, Chain, ClientStatus, ItemOutcome, PacketEvent, RelayItem,
-};
+use crosspoint_adapters::chain::{AckCause, Chain, ClientStatus, ItemOutcome, PacketEvent, RelayItem};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::native::account::TxFate;
 use crosspoint_adapters::proven::{AttestedEvidence, CheckpointEvidence, Evidence, OutboxEvidence, Proven};
@@ -53,13 +57,16 @@ fn verify_outbox(root: &[u8; 32], list: &str, evidence: &OutboxEvidence, entries
     jmt::verify_membership(root, key.as_bytes(), &evidence.head, &evidence.membership).unwrap();
     let mut head = evidence.previous_head;
     for block in &evidence.blocks {
-        let path = |sequence| if list == "sent" { Path::commitment(client(), sequence) } else { Path::ack(client(), sequence) };
+        let path = |sequence| {
+            if list == "sent" { Path::commitment(client(), sequence) } else { Path::ack(client(), sequence) }
+        };
         let leaves: Vec<_> = block.entries.iter().map(|(n, value)| outbox::leaf(&path(*n), value)).collect();
         head = outbox::next_head(&head, &outbox::root(&leaves).unwrap());
     }
     assert_eq!(head, evidence.head);
     for (path, value) in entries {
-        let found = evidence.blocks.iter().flat_map(|block| &block.entries).any(|entry| *entry == (path.sequence, *value));
+        let found =
+            evidence.blocks.iter().flat_map(|block| &block.entries).any(|entry| *entry == (path.sequence, *value));
         assert!(found, "{path:?} is not in the evidence");
     }
 }
@@ -108,7 +115,8 @@ async fn locks_are_told_as_events_and_proved_to_a_checkpoint_client() {
     let payer = signer("alice");
     let now = solo.time().unwrap();
     let requests: Vec<_> = (1..=20).map(|n| lock_request(now, n)).collect();
-    let locked = futures::future::try_join_all(requests.iter().map(|request| chain.lock(&payer, request))).await.unwrap();
+    let locked =
+        futures::future::try_join_all(requests.iter().map(|request| chain.lock(&payer, request))).await.unwrap();
     let mut packets: Vec<Packet> = locked.iter().map(|(_, packet)| packet.clone()).collect();
     packets.sort_by_key(|packet| packet.sequence);
     assert_eq!(packets.iter().map(|packet| packet.sequence.0).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());

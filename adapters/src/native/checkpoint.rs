@@ -65,39 +65,65 @@ pub(crate) async fn prove(
     let known_serves = needed.is_none_or(|height| height <= trusted.height)
         && last_timeout.is_none_or(|timeout| timeout <= trusted.time)
         && (needed.is_some() || last_timeout.is_some());
-    let at = if known_serves {
-        Anchored { signed: anchor.signed.clone(), is_update: false }
-    } else {
-        let whole_to = newest.height.min(sent.whole_to().next()).min(acked.whole_to().next());
-        let target = if whole_to > trusted.height { whole_to } else { newest.height };
-        advance(endpoint, &anchor, target).await?
-    };
-    let root = at.signed.checkpoint.app_hash;
-    let tip = Tip { height: at.height(), time: at.signed.checkpoint.time };
-
-    let (sent_items, sent) = sent.evidence(endpoint, at.state(), &root).await?;
-    let (acked_items, acked) = acked.evidence(endpoint, at.state(), &root).await?;
-    let due: Vec<RelayItem> =
-        items.iter().filter(|item| is_timeout_here(item, here) && item.packet().timeout <= tip.time).cloned().collect();
-    let absences: Vec<Option<(RelayItem, Vec<u8>)>> = futures::stream::iter(due)
-        .map(|item| absence(endpoint, item, at.state(), &root))
-        .buffered(CONCURRENCY)
-        .try_collect()
-        .await?;
-    let (timed_out, absences): (Vec<RelayItem>, Vec<Vec<u8>>) = absences.into_iter().flatten().unzip();
-
-    let proven: Vec<RelayItem> = [acked_items, sent_items, timed_out].concat();
-    if proven.is_empty() && !at.is_update {
-        return Err(ChainError::NotYet(format!(
-            "{}: none of {} items can be proven at block {}",
-            endpoint.chain(),
-            items.len(),
-            tip.height
-        )));
+    let request = Request { client, here, items, sent: &sent, acked: &acked };
+    if known_serves {
+        let known = Anchored { signed: anchor.signed.clone(), is_update: false };
+        match request.at(endpoint, known).await {
+            // The state is no longer kept there: an update to a newer one does it.
+            Err(ChainError::Pruned { .. }) => {}
+            done => return done,
+        }
     }
-    let update = at.is_update.then_some(at.signed);
-    let evidence = CheckpointEvidence { update, sent, acked, absences };
-    Ok(Proven { items: proven, height: tip.height, time: tip.time, evidence: Evidence::Checkpoint(Box::new(evidence)) })
+    let whole_to = newest.height.min(sent.whole_to().next()).min(acked.whole_to().next());
+    let target = if whole_to > trusted.height { whole_to } else { newest.height };
+    request.at(endpoint, advance(endpoint, &anchor, target).await?).await
+}
+
+/// What is to be proven, and the lists it is in.
+struct Request<'a> {
+    client: &'a ClientStatus,
+    here: &'a ClientId,
+    items: &'a [RelayItem],
+    sent: &'a Part<'a>,
+    acked: &'a Part<'a>,
+}
+
+impl Request<'_> {
+    /// The proofs against one header.
+    async fn at(&self, endpoint: &Endpoint, at: Anchored) -> Result<Proven, ChainError> {
+        let root = at.signed.checkpoint.app_hash;
+        let tip = Tip { height: at.height(), time: at.signed.checkpoint.time };
+        let (sent_items, sent) = self.sent.evidence(endpoint, at.state(), &root).await?;
+        let (acked_items, acked) = self.acked.evidence(endpoint, at.state(), &root).await?;
+        let is_due = |item: &&RelayItem| is_timeout_here(item, self.here) && item.packet().timeout <= tip.time;
+        let due: Vec<RelayItem> = self.items.iter().filter(is_due).cloned().collect();
+        let absences: Vec<Option<(RelayItem, Vec<u8>)>> = futures::stream::iter(due)
+            .map(|item| absence(endpoint, item, at.state(), &root))
+            .buffered(CONCURRENCY)
+            .try_collect()
+            .await?;
+        let (timed_out, absences): (Vec<RelayItem>, Vec<Vec<u8>>) = absences.into_iter().flatten().unzip();
+        let proven: Vec<RelayItem> = [acked_items, sent_items, timed_out].concat();
+        // An update alone is worth a transaction when it was asked for, or when validators changed on the way.
+        let rotates = at.signed.checkpoint.set_hash != at.signed.checkpoint.next_set_hash;
+        if proven.is_empty() && !(at.is_update && (self.items.is_empty() || rotates)) {
+            return Err(ChainError::NotYet(format!(
+                "{}: none of {} items can be proven to client {} at block {}",
+                endpoint.chain(),
+                self.items.len(),
+                self.client.client,
+                tip.height
+            )));
+        }
+        let update = at.is_update.then_some(at.signed);
+        let evidence = CheckpointEvidence { update, sent, acked, absences };
+        Ok(Proven {
+            items: proven,
+            height: tip.height,
+            time: tip.time,
+            evidence: Evidence::Checkpoint(Box::new(evidence)),
+        })
+    }
 }
 
 fn is_timeout_here(item: &RelayItem, here: &ClientId) -> bool {

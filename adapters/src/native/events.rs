@@ -22,8 +22,6 @@ use crate::error::ChainError;
 const CONCURRENCY: usize = 8;
 /// Most packets looked up that an earlier answer left out.
 const MAX_MISSING: usize = 100;
-/// Most blocks of one call: a longer range is asked for in parts.
-pub const MAX_BLOCKS: u64 = 1_000;
 
 /// The newest packet seen through each client, to notice what an answer leaves out.
 #[derive(Debug, Default)]

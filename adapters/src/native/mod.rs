@@ -54,12 +54,15 @@ use rpc::Endpoint;
 use submit::Tally;
 use watch::Heights;
 
-pub use events::MAX_BLOCKS;
 pub use settings::NativeSettings;
 
 /// Most items that one batch should have: what is proven at once and fits into one transaction of the ledger with
 /// proofs of usual size.
 pub const MAX_BATCH: usize = 100;
+/// Most blocks whose events one call asks for.
+pub const MAX_BLOCKS: u64 = 100_000;
+/// Blocks that one endpoint is asked for before another may be.
+const BLOCKS_AT_ONCE: u64 = 500;
 /// Most payers whose count of transactions is kept.
 const MAX_ACCOUNTS: usize = 10_000;
 
@@ -233,12 +236,17 @@ impl Chain for NativeChain {
                 self.id()
             )));
         }
-        let events = self
-            .endpoints
-            .first_good(|endpoint| async move { events::range(&endpoint, &self.sent, from, to).await })
-            .await?;
-        self.places.note(&events);
-        Ok(events)
+        let mut all = Vec::new();
+        let mut first = from;
+        // In parts, so that an endpoint that fails does not cost the whole range.
+        while first <= to {
+            let last = to.min(Height(first.0.saturating_add(BLOCKS_AT_ONCE).saturating_sub(1)));
+            let work = |endpoint: Arc<Endpoint>| async move { events::range(&endpoint, &self.sent, first, last).await };
+            all.extend(self.endpoints.first_good(work).await?);
+            first = last.next();
+        }
+        self.places.note(&all);
+        Ok(all)
     }
 
     async fn first_height(&self) -> Result<Height, ChainError> {

@@ -76,9 +76,7 @@ fn genesis() -> Genesis {
             operators: vec!["mall".into()],
         },
         validators: vec![],
-        members: names
-            .map(|name| Member { name: name.into(), account: account(name), role: Role::Customer })
-            .to_vec(),
+        members: names.map(|name| Member { name: name.into(), account: account(name), role: Role::Customer }).to_vec(),
         denoms: vec![GenesisDenom {
             denom: "sfs".parse().unwrap(),
             symbol: "SFS".into(),
