@@ -192,7 +192,8 @@ impl Query<'_> {
                 }
             }
             let is_home = denom.is_home();
-            let voucher = if is_home { None } else { Some(self.at_height(&keys::voucher_book(&denom))?.unwrap_or_default()) };
+            let voucher =
+                if is_home { None } else { Some(self.at_height(&keys::voucher_book(&denom))?.unwrap_or_default()) };
             let mut view = DenomSupplyView {
                 symbol: info.symbol,
                 cap: is_home.then_some(info.cap),
@@ -242,8 +243,8 @@ impl Query<'_> {
         let table = keys::members();
         let read = |(key, value): (Vec<u8>, Vec<u8>)| {
             let account = AccountId::from_slice(key.get(table.len()..).unwrap_or_default());
-            let account = account
-                .map_err(|error| StateError::Corrupt { key: hex::encode(&key), reason: error.to_string() })?;
+            let account =
+                account.map_err(|error| StateError::Corrupt { key: hex::encode(&key), reason: error.to_string() })?;
             Ok(member_view(account, from_json(&key, &value)?))
         };
         self.view.scan(Space::Plain, &table)?.into_iter().map(read).collect()

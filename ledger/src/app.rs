@@ -15,7 +15,7 @@ use crate::execute;
 use crate::genesis::{Genesis, GenesisError, Validator};
 use crate::query::QueryResult;
 use crate::state::store::{Prepared, Store, Tip};
-use crate::state::{ReadState, StateError};
+use crate::state::{Pairs, ReadState, StateError};
 use crate::tx::{Tx, TxError};
 
 /// Why the application cannot go on. A refused transaction is none of these: it is a [`TxResult`].
@@ -25,7 +25,9 @@ pub enum AppError {
     #[error(transparent)]
     Genesis(#[from] GenesisError),
     /// The database was started from another genesis.
-    #[error("the database in this directory was started from another genesis; point to its own, or to an empty directory")]
+    #[error(
+        "the database in this directory was started from another genesis; point to its own, or to an empty directory"
+    )]
     OtherGenesis,
     /// The database failed, or what is in it is wrong.
     #[error(transparent)]
@@ -220,7 +222,7 @@ impl App {
     }
 
     /// The engine's records whose key starts with `prefix`, from `start` on, ascending, at most `limit`.
-    pub fn engine_iter(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, AppError> {
+    pub fn engine_iter(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Pairs, AppError> {
         self.reader.engine_iter(prefix, start, limit)
     }
 }
@@ -264,7 +266,8 @@ impl Reader {
     }
 
     fn check_decoded(&self, tx: &Tx) -> TxResult {
-        let result = |code, log: String| TxResult { code, log, events: vec![], sender: Some(tx.sender), nonce: tx.nonce };
+        let result =
+            |code, log: String| TxResult { code, log, events: vec![], sender: Some(tx.sender), nonce: tx.nonce };
         let view = self.store.view();
         match execute::check(&view, &self.genesis.chain_id, tx, crate::MEMPOOL_NONCES) {
             Ok(()) => result(code::OK, String::new()),
@@ -291,7 +294,7 @@ impl Reader {
     }
 
     /// The engine's records whose key starts with `prefix`, from `start` on, ascending, at most `limit`.
-    pub fn engine_iter(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, AppError> {
+    pub fn engine_iter(&self, prefix: &[u8], start: &[u8], limit: usize) -> Result<Pairs, AppError> {
         Ok(self.store.engine_iter(prefix, start, limit)?)
     }
 

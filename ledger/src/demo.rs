@@ -134,7 +134,9 @@ operators = [{}]
         genesis.governance.delay,
         list(&genesis.governance.operators),
     );
-    file.push_str("\n# Validators. Each consensus key (ed25519) and bridge key (secp256k1) sign that they belong together.\n");
+    file.push_str(
+        "\n# Validators. Each consensus key (ed25519) and bridge key (secp256k1) sign that they belong together.\n",
+    );
     for validator in &genesis.validators {
         let binding = &validator.binding;
         file.push_str(&format!(
@@ -147,7 +149,9 @@ operators = [{}]
             hex::encode_prefixed(binding.bridge_signature),
         ));
     }
-    file.push_str("# Members: nobody else can send or own points. role: organisation, merchant, customer or service.\n");
+    file.push_str(
+        "# Members: nobody else can send or own points. role: organisation, merchant, customer or service.\n",
+    );
     for member in &genesis.members {
         let role = format!("{:?}", member.role).to_lowercase();
         file.push_str(&format!(
@@ -155,7 +159,9 @@ operators = [{}]
             member.name, member.account
         ));
     }
-    file.push_str("# Denoms at home here. Amounts are in base units, as text. `closed`: no more, ever (恒量发行, 永不增发).\n");
+    file.push_str(
+        "# Denoms at home here. Amounts are in base units, as text. `closed`: no more, ever (恒量发行, 永不增发).\n",
+    );
     for denom in &genesis.denoms {
         file.push_str(&format!(
             "[[denoms]]\ndenom = \"{}\"\nsymbol = \"{}\"\ndecimals = {}\nissuer = \"{}\"\ncap = \"{}\"\nclosed = {}\n\n[denoms.balances]\n",
@@ -194,7 +200,8 @@ mod tests {
         bad.denoms[0].cap = Amount::new(1);
         bad.members[1].name = "Mall".into();
         let problems = bad.validate().unwrap_err().problems.join("\n");
-        for part in ["time:", "quorum", "`nobody`", "same bridge_address", "above the cap", "members[1]", "`marketing`"] {
+        for part in ["time:", "quorum", "`nobody`", "same bridge_address", "above the cap", "members[1]", "`marketing`"]
+        {
             assert!(problems.contains(part), "{part} in {problems}");
         }
     }

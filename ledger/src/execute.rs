@@ -133,11 +133,11 @@ fn transaction(
     let done = state.attempt(|inner| {
         for (index, message) in (0u32..).zip(tx.messages) {
             let name = message.name();
-            handle(inner, env, &sender, index, message).map_err(|error| (index, name, error))?;
+            handle(inner, env, &sender, index, message).map_err(|error| Box::new((index, name, error)))?;
         }
         Ok(())
     });
-    match done {
+    match done.map_err(|failed: Box<_>| *failed) {
         Ok(()) => Ok(result(code::OK, String::new(), state.take_events())),
         Err((_, _, HandlerError::State(error))) => Err(error),
         Err((index, name, error)) => Ok(result(error.code(), format!("message {index} ({name}): {error}"), vec![])),
@@ -145,11 +145,7 @@ fn transaction(
 }
 
 /// Closes the block's outbox lists: their roots go into the heads.
-fn write_outboxes(
-    state: &mut Overlay<'_>,
-    env: &BlockEnv<'_>,
-    entries: Vec<OutboxEntry>,
-) -> Result<(), StateError> {
+fn write_outboxes(state: &mut Overlay<'_>, env: &BlockEnv<'_>, entries: Vec<OutboxEntry>) -> Result<(), StateError> {
     let mut lists: BTreeMap<(ClientId, OutboxList), Vec<OutboxEntry>> = BTreeMap::new();
     for entry in entries {
         lists.entry((entry.client.clone(), entry.list)).or_default().push(entry);

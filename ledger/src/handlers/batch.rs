@@ -102,8 +102,7 @@ pub fn claims(
     items: &[ClaimItem],
 ) -> Result<(), HandlerError> {
     for (at, item) in items.iter().enumerate() {
-        let place =
-            Place { message, item: at, kind: ItemKind::Claim, client: &item.client, sequence: item.sequence };
+        let place = Place { message, item: at, kind: ItemKind::Claim, client: &item.client, sequence: item.sequence };
         run(state, &place, |inner| hold::claim(inner, env, item))?;
     }
     Ok(())

@@ -29,7 +29,7 @@ pub fn check_usable(client: &Client, id: &ClientId, now: Timestamp) -> Result<()
 }
 
 fn refusal(id: &ClientId) -> impl Fn(attested::AttestedError) -> HandlerError + '_ {
-    |source| HandlerError::LightClient { client: id.clone(), source }
+    |source| HandlerError::LightClient { client: id.clone(), source: Box::new(source) }
 }
 
 fn decode_attested(id: &ClientId, bytes: &[u8]) -> Result<attested::Header, HandlerError> {

@@ -5,11 +5,11 @@ use crosspoint_protocol::htlc::{LockEffect, LockEvent, LockState, LockTerms};
 use crosspoint_protocol::ids::ClientId;
 use crosspoint_protocol::packet::Packet;
 
+use super::Done;
 use super::account::pay_out;
 use super::client::{self, Verifier};
 use super::error::HandlerError;
 use super::limits::{self, Moved};
-use super::Done;
 use crate::address::AccountId;
 use crate::events::{Event, HexBytes, LockEnd};
 use crate::state::access::{ReadRecords, WriteRecords};
@@ -103,11 +103,19 @@ fn end(
     let settled = matches!(effect, LockEffect::Settle(_));
     if returning {
         let mut book = state.voucher_book(denom)?;
-        if settled { book.settle_return(amount)? } else { book.refund_return(amount)? }
+        if settled {
+            book.settle_return(amount)?
+        } else {
+            book.refund_return(amount)?
+        }
         state.put_json(Space::Provable, keys::voucher_book(denom), &book)?;
     } else {
         let mut book = state.home_book(id, denom)?;
-        if settled { book.settle(amount)? } else { book.refund(amount)? }
+        if settled {
+            book.settle(amount)?
+        } else {
+            book.refund(amount)?
+        }
         state.put_home_book(id, denom, &book)?;
     }
     let preimage = match effect {

@@ -114,7 +114,7 @@ pub enum HandlerError {
         /// The client.
         client: ClientId,
         /// Why.
-        source: AttestedError,
+        source: Box<AttestedError>,
     },
     /// An update, evidence or proof that cannot be read.
     #[error("client {client}: {source}")]
@@ -249,7 +249,7 @@ impl HandlerError {
 
     /// Whether the same item may take effect later without anybody changing it.
     #[must_use]
-    pub const fn is_retryable(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         match self {
             Self::Paused | Self::Limit(_) | Self::Suspended(_) => true,
             Self::Book(error) => match error {
@@ -260,7 +260,7 @@ impl HandlerError {
             // The relayer rebuilds the proof at a later height.
             Self::LockEvent(error) => matches!(error, LockEventError::TooEarly { .. }),
             Self::NoConsensus { .. } | Self::ConsensusExpired { .. } => true,
-            Self::LightClient { source, .. } => matches!(source, AttestedError::NotLatest { .. }),
+            Self::LightClient { source, .. } => matches!(**source, AttestedError::NotLatest { .. }),
             Self::State(_)
             | Self::NotMember(_)
             | Self::NotAllowed { .. }

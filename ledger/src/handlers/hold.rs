@@ -29,7 +29,10 @@ pub fn claim(state: &mut impl WriteState, env: &BlockEnv<'_>, item: &ClaimItem) 
             end(state, &item.client, &mut hold, next, &effect, &receiver, &received)
         }
         // The same claim again.
-        Err(_) if at == HoldState::Claimed && hold.ack.as_ref().is_some_and(|ack| ack.0.get(1..) == Some(&item.secret)) => {
+        Err(_)
+            if at == HoldState::Claimed
+                && hold.ack.as_ref().is_some_and(|ack| ack.0.get(1..) == Some(&item.secret)) =>
+        {
             Ok(Done::Duplicate)
         }
         Err(error) => Err(error.into()),
@@ -114,13 +117,15 @@ fn leave(
     match received {
         Received::Voucher(_) => {
             let mut book = state.voucher_book(denom)?;
-            if paid { book.claim(amount)? } else { book.void(amount)? }
+            if paid {
+                book.claim(amount)?
+            } else {
+                book.void(amount)?
+            }
             state.put_json(Space::Provable, keys::voucher_book(denom), &book)?;
         }
         Received::Returned(_) => {
-            change_supply(state, denom, |s| {
-                Some(Supply { return_holds: s.return_holds.checked_sub(amount)?, ..*s })
-            })?;
+            change_supply(state, denom, |s| Some(Supply { return_holds: s.return_holds.checked_sub(amount)?, ..*s }))?;
             if !paid {
                 let mut book = state.home_book(id, denom)?;
                 book.void_return(amount)?;

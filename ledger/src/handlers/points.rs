@@ -49,7 +49,7 @@ pub fn issue(
     check_receiver(state, to)?;
     check_active(state, to)?;
     let issued = state.supply(denom)?.issued;
-    if !issued.checked_add(amount).is_some_and(|sum| sum <= info.cap) {
+    if issued.checked_add(amount).is_none_or(|sum| sum > info.cap) {
         return Err(HandlerError::CapExceeded { denom: denom.clone(), issued, amount, cap: info.cap });
     }
     credit(state, to, denom, amount)?;
@@ -62,12 +62,7 @@ pub fn issue(
 }
 
 /// Destroys own points of a home denom.
-pub fn burn(
-    state: &mut impl WriteState,
-    owner: &AccountId,
-    denom: &Denom,
-    amount: Amount,
-) -> Result<(), HandlerError> {
+pub fn burn(state: &mut impl WriteState, owner: &AccountId, denom: &Denom, amount: Amount) -> Result<(), HandlerError> {
     if known_denom(state, denom)?.issuer.is_none() {
         return Err(HandlerError::NotHome(denom.clone()));
     }

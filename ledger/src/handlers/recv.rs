@@ -123,8 +123,7 @@ fn accept(
         Err(HandlerError::State(error)) => return Err(error.into()),
         Err(error) => return Err(refuse(&error)),
     }
-    let received =
-        lock.denom.received(&packet.source_client, &packet.dest_client).map_err(|error| refuse(&error))?;
+    let received = lock.denom.received(&packet.source_client, &packet.dest_client).map_err(|error| refuse(&error))?;
     let denom = received.denom();
     if state.denom_info(denom)?.is_none() {
         return Err(refuse(&format!("denom {denom} is not admitted here")));
@@ -144,17 +143,14 @@ fn make_hold(
     accepted: &Accepted,
 ) -> Result<Option<u64>, HandlerError> {
     let (denom, amount) = (accepted.received.denom(), accepted.amount);
-    let moved =
-        Moved { client: id, direction: Direction::In, account: &accepted.receiver, denom, amount };
+    let moved = Moved { client: id, direction: Direction::In, account: &accepted.receiver, denom, amount };
     let day = limits::charge(state, &moved, env.now)?;
     match &accepted.received {
         Received::Returned(_) => {
             let mut book = state.home_book(id, denom)?;
             book.hold_return(amount)?;
             state.put_home_book(id, denom, &book)?;
-            change_supply(state, denom, |s| {
-                Some(Supply { return_holds: s.return_holds.checked_add(amount)?, ..*s })
-            })?;
+            change_supply(state, denom, |s| Some(Supply { return_holds: s.return_holds.checked_add(amount)?, ..*s }))?;
         }
         Received::Voucher(_) => {
             let cap = state.denom_info(denom)?.map(|info| info.cap).unwrap_or_default();

@@ -33,9 +33,7 @@ pub trait ReadRecords: ReadState {
     fn number(&self, key: &[u8]) -> Result<u64, StateError> {
         match self.get(Space::Plain, key)? {
             None => Ok(0),
-            Some(value) => {
-                value.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| corrupt(key, "not 8 bytes"))
-            }
+            Some(value) => value.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| corrupt(key, "not 8 bytes")),
         }
     }
 

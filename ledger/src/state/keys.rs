@@ -242,10 +242,7 @@ pub fn home_clients(denom: &Denom) -> Vec<u8> {
 #[must_use]
 pub fn daily(client: &ClientId, direction: Direction, day: u64, account: &AccountId, denom: &Denom) -> Vec<u8> {
     let denom = denom.to_string();
-    key(
-        DAILY,
-        &[client.as_bytes(), &[0, direction as u8], &day.to_be_bytes(), account.as_bytes(), denom.as_bytes()],
-    )
+    key(DAILY, &[client.as_bytes(), &[0, direction as u8], &day.to_be_bytes(), account.as_bytes(), denom.as_bytes()])
 }
 
 /// What is in flight of a denom through a client → u128, big-endian.

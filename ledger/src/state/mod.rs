@@ -56,8 +56,11 @@ impl From<rocksdb::Error> for StateError {
     }
 }
 
+/// A key with its value.
+pub type Pair = (Vec<u8>, Vec<u8>);
+
 /// Keys with their values.
-pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+pub type Pairs = Vec<Pair>;
 
 /// State that can be read.
 pub trait ReadState {

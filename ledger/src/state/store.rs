@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::overlay::Changes;
 use super::set_hash::SetHash;
-use super::{Pairs, ReadState, Space, StateError, keys, tree};
+use super::{Pair, Pairs, ReadState, Space, StateError, keys, tree};
 
 /// `"tip"` → [`Tip`]; `"genesis"` → the genesis' hash; `"set-hash"` → the lanes of the plain state's hash.
 const META: &str = "meta";
@@ -50,11 +50,7 @@ impl Tip {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (height, rest) = bytes.split_first_chunk()?;
         let (time, root) = rest.split_first_chunk()?;
-        Some(Self {
-            height: u64::from_be_bytes(*height),
-            time: u64::from_be_bytes(*time),
-            root: root.try_into().ok()?,
-        })
+        Some(Self { height: u64::from_be_bytes(*height), time: u64::from_be_bytes(*time), root: root.try_into().ok()? })
     }
 }
 
@@ -274,7 +270,7 @@ impl View<'_> {
     }
 
     /// The last key of a prefix that is before `end`, with its value.
-    pub fn last_before(&self, space: Space, prefix: &[u8], end: &[u8]) -> Result<Option<(Vec<u8>, Vec<u8>)>, StateError> {
+    pub fn last_before(&self, space: Space, prefix: &[u8], end: &[u8]) -> Result<Option<Pair>, StateError> {
         let mode = IteratorMode::From(end, Direction::Reverse);
         for record in self.snapshot.iterator_cf(self.column(space)?, mode) {
             let (key, value) = record?;

@@ -70,8 +70,7 @@ impl Evm {
         let keys = (1..=3).map(|n| SigningKey::from_bytes([n; 32]).unwrap()).collect();
         let genesis =
             Block { number: 0, hash: B256::repeat_byte(1), time: 0, rlp: Bytes::new(), state_root: EMPTY_ROOT_HASH };
-        let mut evm =
-            Self { keys, slots: BTreeMap::new(), next_sequence: 1, head: genesis.clone(), trusted: genesis };
+        let mut evm = Self { keys, slots: BTreeMap::new(), next_sequence: 1, head: genesis.clone(), trusted: genesis };
         evm.mine(super::START - 10);
         evm.trusted = evm.head.clone();
         evm
