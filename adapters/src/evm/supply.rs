@@ -57,8 +57,9 @@ impl EvmChain {
         entry.owed = amount(row.owed)?;
         if row.voucher {
             entry.circulating = amount(row.circulating)?;
-            entry.voucher =
-                Some(VoucherBook { circulating: entry.circulating, returning: amount(row.returning)?, held });
+            // What is owed is not minted until it is withdrawn, but the book counts it as paid.
+            let circulating = entry.circulating.checked_add(entry.owed).ok_or_else(|| odd("circulating"))?;
+            entry.voucher = Some(VoucherBook { circulating, returning: amount(row.returning)?, held });
         } else {
             entry.return_holds = entry.return_holds.checked_add(held).ok_or_else(|| odd("held"))?;
             entry.home.insert(client, HomeBook { locked: amount(row.locked)?, vault: amount(row.vault)? });
