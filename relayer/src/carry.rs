@@ -111,10 +111,6 @@ impl Carrier {
         let full = batch.len() >= self.shared.config.max_batch;
         self.shared.at(Point::BatchChosen).await;
         self.relay(batch).await?;
-        self.shared.update_route(&self.route, |state| {
-            state.last_error = None;
-            state.last_success_ms = Some(now_ms());
-        });
         Ok(full)
     }
 
@@ -337,6 +333,10 @@ impl Carrier {
             return Ok(Err(ChainError::OutcomeUnknown { chain: chain.clone(), tx: submitted.tx.0 }));
         }
         self.shared.record(chain, &carried, &submitted).await?;
+        self.shared.update_route(&self.route, |state| {
+            state.last_error = None;
+            state.last_success_ms = Some(now_ms());
+        });
         self.shared.at(Point::OutcomesJournaled).await;
         Ok(Ok(()))
     }

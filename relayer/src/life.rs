@@ -532,3 +532,74 @@ impl Life {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crosspoint_protocol::ids::{Height, Sequence};
+    use proptest::prelude::*;
+
+    fn event(height: u64, event: PacketEvent) -> ChainEvent {
+        let block = Tip { height: Height(height), time: Timestamp(height) };
+        ChainEvent { block, index: 0, tx: TxId(format!("tx-{height}")), event }
+    }
+
+    /// All that can be seen of a packet with this end, in the order it happens.
+    fn story(end: LockEnd) -> Vec<ChainEvent> {
+        let (client, sequence): (ClientId, _) = ("client-1".parse().unwrap(), Sequence(1));
+        let packet = Packet {
+            sequence,
+            source_client: client.clone(),
+            dest_client: client.clone(),
+            timeout: Timestamp(9),
+            payload: crosspoint_protocol::packet::Payload {
+                source_port: String::new(),
+                dest_port: String::new(),
+                version: String::new(),
+                encoding: String::new(),
+                value: vec![],
+            },
+        };
+        let ack = |cause| {
+            let (dest_client, ack) = (client.clone(), vec![1]);
+            event(3, PacketEvent::AckWritten { dest_client, sequence, ack, cause })
+        };
+        let received = event(2, PacketEvent::Received { dest_client: client.clone(), sequence });
+        let ended = event(4, PacketEvent::Ended { source_client: client.clone(), sequence, end });
+        let sent = event(1, PacketEvent::Sent { packet });
+        match end {
+            LockEnd::Settled => vec![sent, received, ack(AckCause::Claimed), ended],
+            LockEnd::Refunded => vec![sent, received, ack(AckCause::Voided), ended],
+            LockEnd::TimedOut => vec![sent, ended],
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn facts_in_any_order_and_repeated_lead_to_the_same_end(
+            end in prop_oneof![Just(LockEnd::Settled), Just(LockEnd::Refunded), Just(LockEnd::TimedOut)],
+            picks in proptest::collection::vec(any::<prop::sample::Index>(), 0..20),
+        ) {
+            let events = story(end);
+            let (mut told, mut shuffled) = (Facts::default(), Facts::default());
+            for event in &events {
+                told.learn(event).unwrap();
+            }
+            for event in picks.iter().map(|pick| pick.get(&events)).chain(&events) {
+                shuffled.learn(event).unwrap();
+            }
+            prop_assert_eq!(&told, &shuffled);
+            prop_assert!(told.stage().is_final() && told.anomaly().is_none() && !told.rests_on_unread());
+        }
+    }
+
+    #[test]
+    fn a_refund_of_what_was_claimed_is_an_anomaly() {
+        let mut facts = Facts::default();
+        for event in story(LockEnd::Settled).iter().take(3) {
+            facts.learn(event).unwrap();
+        }
+        facts.learn(&story(LockEnd::Refunded)[3]).unwrap();
+        assert_eq!(facts.anomaly(), Some(Anomaly::RefundedButClaimed));
+    }
+}

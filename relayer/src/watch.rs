@@ -67,14 +67,16 @@ impl Watcher {
         let known = self.shared.view(id).head.map_or(Height(0), |head| head.latest.height);
         let head = self.shared.call(id, "next_head", self.chain.next_head(known)).await?;
         self.observe(id, head);
-        let first = self.first_height(id).await?;
         let mut cursor = match self.shared.journal.cursor(id)? {
             Some(cursor) => cursor.height,
-            None => Height(first.0.saturating_sub(1)),
+            None => {
+                let first = self.shared.call(id, "first_height", self.chain.first_height()).await?;
+                Height(first.0.saturating_sub(1))
+            }
         };
         while cursor < head.finalized.height {
             let last = cursor.0.saturating_add(self.shared.config.scan_blocks).min(head.finalized.height.0);
-            cursor = self.read(id, (cursor.next(), Height(last)), first).await?;
+            cursor = self.read(id, (cursor.next(), Height(last))).await?;
             self.shared.metrics.journaled(id, cursor.0);
             self.shared.update_view(id, |view| view.cursor = Some(cursor));
         }
@@ -83,6 +85,7 @@ impl Watcher {
         if cursor == head.finalized.height {
             self.shared.update_view(id, |view| view.read = Some(head.finalized));
         }
+        self.confirm(id, cursor).await?;
         self.pass_deadlines(id).await?;
         self.shared.metrics.chain_up(id, true);
         self.shared.update_view(id, |view| {
@@ -90,13 +93,6 @@ impl Watcher {
             view.last_error = None;
         });
         Ok(())
-    }
-
-    async fn first_height(&self, id: &ChainId) -> Result<Height, RelayError> {
-        if self.shared.journal.cursor(id)?.is_some() {
-            return Ok(Height(1));
-        }
-        Ok(self.shared.call(id, "first_height", self.chain.first_height()).await?)
     }
 
     fn observe(&self, id: &ChainId, head: Head) {
@@ -116,7 +112,7 @@ impl Watcher {
     }
 
     /// Reads one span of final blocks into the journal; returns the new cursor.
-    async fn read(&mut self, id: &ChainId, span: (Height, Height), first: Height) -> Result<Height, RelayError> {
+    async fn read(&mut self, id: &ChainId, span: (Height, Height)) -> Result<Height, RelayError> {
         let events = self.shared.call(id, "events", self.chain.events(span.0, span.1)).await?;
         if events.len() > MAX_EVENTS {
             let count = events.len();
@@ -133,13 +129,13 @@ impl Watcher {
             }
             other => other,
         };
-        let (learned, withheld) = match taken {
-            Ok(done) => done,
+        let learned = match taken {
+            Ok(learned) => learned,
             Err(IntakeError::Gap { client, sequence }) => {
                 let before = self.shared.journal.packet_before(id, &client, sequence)?;
                 let life = before.map(|before| self.shared.journal.life(&before)).transpose()?.flatten();
                 let from = life.and_then(|life| life.facts.sent).map_or(Height(0), |sent| sent.block.height);
-                self.rewind(id, from, first).await?;
+                self.rewind(id, from).await?;
                 return Err(IntakeError::Gap { client, sequence }.into());
             }
             Err(error) => return Err(error.into()),
@@ -147,9 +143,6 @@ impl Watcher {
         self.shared.at(Point::EventsJournaled).await;
         for one in &learned {
             self.count(one);
-        }
-        if let Some(from) = withheld {
-            self.rewind(id, from, first).await?;
         }
         Ok(self.shared.journal.cursor(id)?.map_or(span.1, |cursor| cursor.height))
     }
@@ -159,16 +152,19 @@ impl Watcher {
         id: &ChainId,
         span: (Height, Height),
         events: Vec<crosspoint_adapters::chain::ChainEvent>,
-    ) -> Result<(Vec<Learned>, Option<Height>), IntakeError> {
+    ) -> Result<Vec<Learned>, IntakeError> {
         let (id, clients) = (id.clone(), self.clients.clone());
-        self.shared
-            .journal
-            .step(move |step| {
-                let learned = intake::take_in(step, &id, &clients, span, &events)?;
-                let withheld = intake::confirm(step, &id, span.1)?;
-                Ok((learned, withheld))
-            })
-            .await
+        self.shared.journal.step(move |step| intake::take_in(step, &id, &clients, span, &events)).await
+    }
+
+    /// Looks after transactions of ours in blocks that are final and read by now.
+    async fn confirm(&mut self, id: &ChainId, read: Height) -> Result<(), RelayError> {
+        let chain = id.clone();
+        let step = self.shared.journal.step::<_, JournalError>(move |step| intake::confirm(step, &chain, read));
+        match step.await? {
+            Some(from) => self.rewind(id, from).await,
+            None => Ok(()),
+        }
     }
 
     fn count(&self, learned: &Learned) {
@@ -183,16 +179,13 @@ impl Watcher {
 
     /// Events were withheld: reads again from `from` on. At most once per longest backoff, so that a node
     /// that goes on withholding cannot keep us busy.
-    async fn rewind(&mut self, id: &ChainId, from: Height, first: Height) -> Result<(), RelayError> {
+    async fn rewind(&mut self, id: &ChainId, from: Height) -> Result<(), RelayError> {
         let now = now_ms();
         if now.saturating_sub(self.rewound_ms) < self.shared.config.backoff.longest_ms {
             return Ok(());
         }
         self.rewound_ms = now;
-        let first = match self.chain.first_height().await {
-            Ok(known) => known,
-            Err(_) => first,
-        };
+        let first = self.shared.call(id, "first_height", self.chain.first_height()).await?;
         let to = Height(from.max(first).0.saturating_sub(1));
         tracing::warn!(chain = %id, from = %to.next(), "an endpoint withheld events; reading again");
         let id = id.clone();
