@@ -77,11 +77,9 @@ impl Watcher {
         while cursor < head.finalized.height {
             let last = cursor.0.saturating_add(self.shared.config.scan_blocks).min(head.finalized.height.0);
             cursor = self.read(id, (cursor.next(), Height(last))).await?;
-            self.shared.metrics.journaled(id, cursor.0);
-            self.shared.update_view(id, |view| view.cursor = Some(cursor));
+            self.show_cursor(id, cursor);
         }
-        self.shared.metrics.journaled(id, cursor.0);
-        self.shared.update_view(id, |view| view.cursor = Some(cursor));
+        self.show_cursor(id, cursor);
         if cursor == head.finalized.height {
             self.shared.update_view(id, |view| view.read = Some(head.finalized));
         }
@@ -93,6 +91,11 @@ impl Watcher {
             view.last_error = None;
         });
         Ok(())
+    }
+
+    fn show_cursor(&self, id: &ChainId, cursor: Height) {
+        self.shared.metrics.journaled(id, cursor.0);
+        self.shared.update_view(id, |view| view.cursor = Some(cursor));
     }
 
     fn observe(&self, id: &ChainId, head: Head) {
