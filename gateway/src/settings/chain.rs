@@ -3,8 +3,8 @@
 use super::endpoint::Endpoint;
 use super::reader::Reader;
 use crate::keys::KeyName;
-use alloy::primitives::Address;
-use crosspoint_protocol::ids::ChainId;
+use alloy::primitives::{Address, B256};
+use crosspoint_protocol::ids::{ChainId, Height};
 use serde::Serialize;
 
 /// One chain.
@@ -18,6 +18,8 @@ pub struct ChainSettings {
     pub relayer_key: KeyName,
     /// The keys that transfers may be paid from through the HTTP API.
     pub payer_keys: Vec<KeyName>,
+    /// About the time between its blocks, in milliseconds.
+    pub block_ms: u64,
     /// What only its kind has.
     pub kind: ChainKind,
 }
@@ -66,13 +68,32 @@ pub struct EvmChain {
     pub number: u64,
     /// The gateway contract.
     pub gateway: Address,
+    /// The block the gateway was deployed in: nothing is looked for below it.
+    pub deployed_at: Height,
+    /// The hash of block 0, part of every attestation.
+    pub genesis_hash: B256,
     /// Which blocks are relayed.
     pub finality: EvmFinality,
-    /// The attestors of its headers.
+    /// Where the attestors of its headers answer.
     pub attestors: Vec<Endpoint>,
+    /// Who they are: the set that the other chain's client trusts.
+    pub attestor_addresses: Vec<Address>,
+    /// How often that set has changed.
+    pub attestor_epoch: u64,
     /// How many of them must agree.
     pub quorum: u64,
 }
+
+const EVM_KEYS: &[&str] = &[
+    "gateway",
+    "deployed_at",
+    "genesis_hash",
+    "finality",
+    "attestors",
+    "attestor_addresses",
+    "attestor_epoch",
+    "quorum",
+];
 
 pub(super) fn read(mut r: Reader) -> Option<ChainSettings> {
     let id: Option<ChainId> = r.need("id", "the chain's id, such as crosspoint-1 or eip155-1");
@@ -83,6 +104,8 @@ pub(super) fn read(mut r: Reader) -> Option<ChainSettings> {
     }
     let relayer_key: Option<KeyName> = r.need("relayer_key", "the name of a key in the keystore");
     let payer_keys = r.list("payer_keys", "the name of a key in the keystore");
+    let default_block_ms = if kind.as_deref() == Some("evm") { 12_000 } else { 1_000 };
+    let block_ms = r.number("block_ms", default_block_ms, 10, 600_000);
     let kind = match kind.as_deref() {
         Some("native") => Some(ChainKind::Native(NativeChain {})),
         Some("evm") => read_evm(&mut r, id.as_ref()).map(ChainKind::Evm),
@@ -90,27 +113,38 @@ pub(super) fn read(mut r: Reader) -> Option<ChainSettings> {
             let shown: String = other.chars().take(32).collect();
             r.problem("kind", format!("is `{shown}`; it must be `native` or `evm`"));
             // The keys of every kind count as known: the kind is what is wrong, not they.
-            r.ignore(&["gateway", "finality", "attestors", "quorum"]);
+            r.ignore(EVM_KEYS);
             None
         }
         None => {
-            r.ignore(&["gateway", "finality", "attestors", "quorum"]);
+            r.ignore(EVM_KEYS);
             None
         }
     };
     r.finish();
-    Some(ChainSettings { id: id?, endpoints, relayer_key: relayer_key?, payer_keys, kind: kind? })
+    Some(ChainSettings { id: id?, endpoints, relayer_key: relayer_key?, payer_keys, block_ms, kind: kind? })
 }
 
 fn read_evm(r: &mut Reader, id: Option<&ChainId>) -> Option<EvmChain> {
     let gateway: Option<Address> = r.need("gateway", "the gateway contract's address, 0x and 40 hex digits");
     let finality = r.or("finality", EvmFinality::Tag, "`finalized` or a number of blocks");
     let attestors: Vec<Endpoint> = r.list("attestors", "the URL of an attestor, such as http://127.0.0.1:8490");
+    let attestor_addresses: Vec<Address> = r.list("attestor_addresses", "an attestor's address, 0x and 40 hex digits");
+    let attestor_epoch = r.number("attestor_epoch", 0, 0, u64::MAX);
+    let deployed_at = Height(r.number("deployed_at", 0, 0, u64::MAX));
+    let genesis_hash: Option<B256> = r.need("genesis_hash", "the hash of the chain's block 0, 0x and 64 hex digits");
     let quorum = r.number("quorum", 1, 1, 64);
+    let enough = |n: usize| u64::try_from(n).is_ok_and(|n| n >= quorum);
     if attestors.is_empty() {
         r.problem("attestors", "must name the attestors of this chain's headers");
-    } else if u64::try_from(attestors.len()).is_ok_and(|n| n < quorum) {
+    } else if !enough(attestors.len()) {
         r.problem("quorum", format!("is {quorum}, but only {} attestors are named", attestors.len()));
+    }
+    if !enough(attestor_addresses.len()) {
+        r.problem(
+            "attestor_addresses",
+            format!("names {} attestors, fewer than the quorum of {quorum}", attestor_addresses.len()),
+        );
     }
     let number = id.and_then(|id| {
         let number = id.as_str().strip_prefix("eip155-").and_then(|n| n.parse().ok());
@@ -119,5 +153,15 @@ fn read_evm(r: &mut Reader, id: Option<&ChainId>) -> Option<EvmChain> {
         }
         number
     });
-    Some(EvmChain { number: number?, gateway: gateway?, finality, attestors, quorum })
+    Some(EvmChain {
+        number: number?,
+        gateway: gateway?,
+        deployed_at,
+        genesis_hash: genesis_hash?,
+        finality,
+        attestors,
+        attestor_addresses,
+        attestor_epoch,
+        quorum,
+    })
 }

@@ -30,6 +30,8 @@ relayer_key = "relayer-evm"
 gateway = "0x5fbdb2315678afecb367f032d93f642f64180aa3"
 finality = 2
 attestors = ["http://127.0.0.1:8490"]
+attestor_addresses = ["0x70997970c51812dc3a010c7d01b50e0d17dc79c8", "0x3c44cdddb6a900fa2b585dd299e03d12fa4293bc"]
+genesis_hash = "0x1111111111111111111111111111111111111111111111111111111111111111"
 "#;
 
 fn parse(text: &str, env: &[(&str, &str)]) -> Result<Settings, SettingsError> {
