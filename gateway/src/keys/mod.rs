@@ -11,6 +11,7 @@ mod store;
 pub mod v3;
 
 pub use passphrase::{PASSPHRASE_VARIABLE, Passphrase, PassphraseError, PassphraseSource};
+pub(crate) use store::others_may_read;
 pub use store::{KeyInfo, KeyStore, KeyStoreError};
 
 use alloy::signers::local::PrivateKeySigner;
