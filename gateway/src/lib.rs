@@ -1,7 +1,18 @@
 //! The `crosspoint` binary: command line, HTTP API, settings and wiring.
 //!
 //! - [`settings`]: what `crosspoint start` reads, with every problem reported at once.
-//! - [`keys`]: the encrypted keystore.
+//! - [`keys`]: the encrypted keystore; [`secrets`]: preimages derived from its seed.
+//! - [`desk`]: the service: locks points for payers, says what the journal knows.
+//! - [`api`]: the service over HTTP; [`client`]: the command line's side of it.
+//! - [`batch`]: many transfers from a CSV file, each paid once.
+//! - [`service`]: wires chains, relayer, desk and API; [`cli`]: the commands.
 
+pub mod api;
+pub mod batch;
+pub mod cli;
+pub mod client;
+pub mod desk;
 pub mod keys;
+pub mod secrets;
+pub mod service;
 pub mod settings;

@@ -1,0 +1,47 @@
+//! `crosspoint attest`
+
+use super::args::AttestArgs;
+use super::failure::{Class, Failure};
+use super::output;
+use super::start::{finality, init_logs};
+use super::stop_on_signal;
+use crate::keys::{KeyKind, KeyStore, PassphraseSource};
+use crate::settings::{Log, LogFormat};
+use crosspoint_adapters::attestor::{AttestorService, AttestorSettings, http};
+use crosspoint_light_proofs::signature::SigningKey;
+use tokio::net::TcpListener;
+
+pub(super) async fn run(args: &AttestArgs) -> Result<(), Failure> {
+    init_logs(&Log { format: LogFormat::People, filter: "info".into() })?;
+    let number = args.chain.as_str().strip_prefix("eip155-").and_then(|n| n.parse().ok()).ok_or_else(|| {
+        Failure::new(
+            Class::Input,
+            format!("--chain is {}; an EVM chain's id is eip155- and its chain number", args.chain),
+        )
+    })?;
+    let source = PassphraseSource { file: args.open.passphrase_file.clone(), prompt: true };
+    let store = KeyStore::new(args.open.keystore.keystore.clone());
+    let secret = store.secret(&args.key, KeyKind::Evm, &source.existing()?)?;
+    let key =
+        SigningKey::from_bytes(*secret).map_err(|e| Failure::new(Class::Failed, format!("key {}: {e}", args.key)))?;
+    let settings = AttestorSettings {
+        chain: args.chain.clone(),
+        chain_number: number,
+        genesis_hash: args.genesis_hash,
+        epoch: args.epoch,
+        endpoint: args.endpoint.url().clone(),
+        finality: finality(args.finality),
+        journal: args.journal.clone(),
+        timeout_ms: 5_000,
+    };
+    let service = AttestorService::start(settings, key)
+        .await
+        .map_err(|e| Failure::new(Class::Failed, format!("the attestor does not start: {e}")))?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|e| Failure::new(Class::Failed, format!("cannot listen on {}: {e}", args.listen)))?;
+    output::notice(&format!("attesting {} on http://{}", args.chain, args.listen));
+    let stop = stop_on_signal();
+    warp::serve(http::routes(service)).incoming(listener).graceful(stop.cancelled_owned()).run().await;
+    Ok(())
+}

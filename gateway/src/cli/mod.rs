@@ -1,0 +1,148 @@
+//! The commands. Each is a function from its arguments to text for people, or one JSON value with `--json`.
+//!
+//! - [`args`]: what may be said. [`failure`]: how a command fails, and its exit code. [`output`]: how it prints.
+
+pub mod args;
+mod attest;
+mod batch;
+mod docs;
+pub mod failure;
+mod keys;
+pub mod output;
+mod signals;
+mod start;
+mod transfer;
+
+pub use signals::stop_on_signal;
+
+use args::{Cli, Command, ConfigArgs, ConfigCommand, InvoiceCommand, KeysCommand, ServiceArgs, TransferCommand};
+use failure::{Class, Failure};
+use output::{Align, Table, thousands};
+
+use crate::api::types::SupplyView;
+use crate::client::Client;
+use crate::settings::{ChainKind, Settings};
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// What failed, with its exit code.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let json = cli.json;
+    match cli.command {
+        Command::Start(args) => start::run(&args).await,
+        Command::Config(ConfigCommand::Check(args)) => config_check(&args, json),
+        Command::Transfer(TransferCommand::Send(args)) if args.file.is_some() => batch::send(&args, json).await,
+        Command::Transfer(TransferCommand::Send(args)) => transfer::send(&args, json).await,
+        Command::Transfer(TransferCommand::List(args)) => transfer::list(&args, json).await,
+        Command::Transfer(TransferCommand::Show(args)) => transfer::show(&args, json).await,
+        Command::Transfer(TransferCommand::Claim(args)) => transfer::claim(&args, json).await,
+        Command::Transfer(TransferCommand::Void(args)) => transfer::void(&args, json).await,
+        Command::Invoice(InvoiceCommand::New(args)) => transfer::invoice(&args, json).await,
+        Command::Audit(args) => audit(&args, json).await,
+        Command::Keys(KeysCommand::New(args)) => keys::new(&args, json),
+        Command::Keys(KeysCommand::Import(args)) => keys::import(&args, json),
+        Command::Keys(KeysCommand::List(args)) => keys::list(&args, json),
+        Command::Attest(args) => attest::run(&args).await,
+        Command::Docs(args) => docs::run(&args),
+    }
+}
+
+fn client(args: &ServiceArgs) -> Result<Client, Failure> {
+    Ok(Client::new(&args.url, args.token_file.as_deref())?)
+}
+
+fn config_check(args: &ConfigArgs, json: bool) -> Result<(), Failure> {
+    let settings = match Settings::load(&args.config) {
+        Ok(settings) => settings,
+        Err(crate::settings::SettingsError::Invalid { path, problems }) if json => {
+            output::json(&serde_json::json!({ "ok": false, "file": path, "problems": problems }))?;
+            return Err(Failure::new(Class::Input, format!("{} problems in {}", problems.len(), path.display())));
+        }
+        Err(e) => return Err(e.into()),
+    };
+    if json {
+        return Ok(output::json(&serde_json::json!({ "ok": true, "settings": settings }))?);
+    }
+    let mut table =
+        Table::new(&[("chain", Align::Left), ("kind", Align::Left), ("nodes", Align::Left), ("payers", Align::Left)]);
+    for chain in settings.chains.values() {
+        let kind = match chain.kind {
+            ChainKind::Native(_) => "native",
+            ChainKind::Evm(_) => "evm",
+        };
+        let nodes: Vec<_> = chain.endpoints.iter().map(ToString::to_string).collect();
+        let payers: Vec<_> = chain.payer_keys.iter().map(ToString::to_string).collect();
+        table.row([chain.id.to_string(), kind.to_owned(), nodes.join(" "), payers.join(" ")]);
+    }
+    output::line(&format!(
+        "{} is good. The API will listen on {}.\n\n{}",
+        args.config.display(),
+        settings.http.listen,
+        table.render()
+    ))?;
+    Ok(())
+}
+
+async fn audit(args: &ServiceArgs, json: bool) -> Result<(), Failure> {
+    let supply = client(args)?.supply().await?;
+    if json {
+        output::json(&supply)?;
+    } else {
+        output::line(&supply_text(&supply))?;
+    }
+    if supply.balanced {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Class::Imbalance,
+        "the supply does not balance: stop relaying and look at the transfers of these denoms",
+    ))
+}
+
+/// The audit as a table for people.
+#[must_use]
+pub fn supply_text(supply: &SupplyView) -> String {
+    let right = |title| (title, Align::Right);
+    let mut table = Table::new(&[
+        ("denom", Align::Left),
+        ("home", Align::Left),
+        right("issued"),
+        right("vault"),
+        right("locked"),
+        right("held"),
+        right("vouchers"),
+        right("in flight"),
+        right("imbalance"),
+    ]);
+    for denom in &supply.denoms {
+        let issued = denom.issued.map_or("-".to_owned(), |n| thousands(&n.to_string()));
+        let name = if denom.symbol.is_empty() {
+            denom.denom.to_string()
+        } else {
+            format!("{} ({})", denom.symbol, denom.denom)
+        };
+        table.row([
+            name,
+            denom.home.to_string(),
+            issued,
+            thousands(&denom.vault.to_string()),
+            thousands(&denom.locked.to_string()),
+            thousands(&denom.held.to_string()),
+            thousands(&denom.vouchers.to_string()),
+            thousands(&denom.in_flight.to_string()),
+            thousands(&denom.imbalance),
+        ]);
+    }
+    let at: Vec<_> = supply.heights.iter().map(|at| format!("{} at block {}", at.chain, at.height)).collect();
+    let mut text = format!("{}\n\nAudited {}.", table.render(), at.join(", "));
+    for denom in supply.denoms.iter().filter(|denom| !denom.broken.is_empty()) {
+        for rule in &denom.broken {
+            text.push_str(&format!("\n  ! {}: {}", denom.denom, output::printable(rule)));
+        }
+    }
+    if supply.anomalies > 0 {
+        text.push_str(&format!("\n  ! {} transfers have events that contradict each other", supply.anomalies));
+    }
+    text
+}
