@@ -31,7 +31,10 @@ pub struct RpcLimits {
     pub max_batch: usize,
     /// Most subscriptions of one WebSocket connection.
     pub max_subscriptions: usize,
-    /// How long a client may take to send its request's header, and to take what it is sent.
+    /// How long a connection may stay without a whole request header. Longer than HTTP clients keep idle
+    /// connections (90 s is common), so that they close first and no request meets a closing connection.
+    pub idle_timeout: Duration,
+    /// How long a subscriber may take to read what it is sent.
     pub client_timeout: Duration,
     /// How long `broadcast_tx_commit` waits for a block.
     pub commit_timeout: Duration,
@@ -44,6 +47,7 @@ impl Default for RpcLimits {
             max_connections: 512,
             max_batch: 100,
             max_subscriptions: 8,
+            idle_timeout: Duration::from_secs(120),
             client_timeout: Duration::from_secs(10),
             commit_timeout: Duration::from_secs(30),
         }

@@ -65,7 +65,7 @@ pub async fn serve(listener: TcpListener, node: Arc<Node>, limits: RpcLimits, st
         let stop = stop.clone();
         tasks.spawn(async move {
             let mut builder = auto::Builder::new(TokioExecutor::new());
-            builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.client_timeout);
+            builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.idle_timeout);
             let builder = builder.http1_only();
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             tokio::select! {
