@@ -6,6 +6,7 @@
 //! 2. [`app`] decodes it, checks signature and nonce, and calls its handler.
 //! 3. [`events`]: what it says happened; [`query`]: what can be asked afterwards.
 //!
+//! [`engine`] makes blocks of transactions and drives the application; [`rpc`] serves both to CometBFT clients.
 //! [`genesis`] says what a chain starts from, [`code`] what a result's number means.
 
 pub mod address;
