@@ -7,7 +7,8 @@
 //! 3. [`events`]: what it says happened; [`query`]: what can be asked afterwards.
 //!
 //! [`engine`] makes blocks of transactions and drives the application; [`rpc`] serves both to CometBFT clients.
-//! [`genesis`] says what a chain starts from, [`code`] what a result's number means.
+//! [`handlers`] has one file per kind of message; [`state`] says where what they write is kept, and what the app hash covers.
+//! [`genesis`] says what a chain starts from ([`demo`]: the demo's), [`code`] what a result's number means.
 
 pub mod address;
 mod answer;
