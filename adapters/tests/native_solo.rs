@@ -13,14 +13,14 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use crosspoint_adapters::chain::{AckCause, Chain, ClientStatus, ItemOutcome, PacketEvent, RelayItem};
+use crosspoint_adapters::chain::{AckCause, Chain, ClientStatus, ClientType, ItemOutcome, PacketEvent, RelayItem, Tip};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::native::account::TxFate;
 use crosspoint_adapters::proven::{AttestedEvidence, CheckpointEvidence, Evidence, OutboxEvidence, Proven};
 use crosspoint_ledger::engine::solo::SoloHandle;
 use crosspoint_ledger::events::Event;
 use crosspoint_ledger::tx::action::Action;
-use crosspoint_light_proofs::{checkpoint, jmt};
+use crosspoint_light_proofs::{checkpoint, jmt, tendermint as tendermint_client};
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
@@ -290,5 +290,72 @@ async fn governance_messages_go_through_the_same_queue() {
     assert!(paused.events.iter().any(|event| matches!(event, Event::Paused { .. })));
     let refused = chain.lock(&signer("alice"), &lock_request(solo.time().unwrap(), 1)).await;
     assert!(matches!(refused, Err(ChainError::Rejected { retryable: true, .. })), "{refused:?}");
+    solo.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tendermint_client_believes_what_is_proved_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (solo, chain, _) = connected(dir.path()).await;
+    let (submitted, packet) = chain.lock(&signer("alice"), &lock_request(solo.time().unwrap(), 1)).await.unwrap();
+    provable(&solo, submitted.block.height).await;
+    // What a client that trusts header 2 has stored, read without the adapter.
+    let answer = reqwest::get(format!("{}/commit?height=2", solo.rpc_url())).await.unwrap().text().await.unwrap();
+    let commit = <tendermint_rpc::endpoint::commit::Response as tendermint_rpc::Response>::from_string(answer).unwrap();
+    let trusted = commit.signed_header.header;
+    let time = Timestamp(u64::try_from(trusted.time.unix_timestamp()).unwrap());
+    let state = tendermint_client::ConsensusState {
+        root: trusted.app_hash.as_bytes().try_into().unwrap(),
+        time,
+        nanos: u32::try_from(trusted.time.unix_timestamp_nanos() % 1_000_000_000).unwrap(),
+        next_validators_hash: trusted.next_validators_hash.as_bytes().try_into().unwrap(),
+    };
+    let client_state = tendermint_client::ClientState {
+        chain_id: CHAIN.parse().unwrap(),
+        trust_level: tendermint_client::TrustLevel::ONE_THIRD,
+        trusting_period: TRUSTING_PERIOD,
+        max_clock_drift: 10,
+        latest: tendermint_client::Latest { height: Height(2), time },
+        frozen: false,
+        generation: 0,
+    };
+    let mut status = checkpoint_client(&chain, &solo, 2).await;
+    status.client_type = ClientType::Tendermint;
+    status.trusted = Tip { height: Height(2), time };
+
+    let elsewhere = inbound(1, time, "alice", 2);
+    let mut never = packet.clone();
+    never.sequence = Sequence(99);
+    let items = [
+        RelayItem::Recv { packet: packet.clone() },
+        RelayItem::Recv { packet: never },
+        RelayItem::Timeout { packet: elsewhere.clone() },
+    ];
+    let proven = chain.prove(&status, &items).await.unwrap();
+    assert_eq!(proven.items, items[..1], "what was not sent, and what has not timed out, is left out");
+    let Evidence::Tendermint(evidence) = &proven.evidence else { panic!("another client type") };
+    let header = evidence.update.as_ref().unwrap();
+    // The form in which it crosses is the form that is verified.
+    let header = tendermint_client::Header::decode(&header.encode()).unwrap();
+    let (next, reached) = tendermint_client::verify_update(&client_state, &state, &header, proven.time).unwrap();
+    assert_eq!(next.latest.height, proven.height);
+    let key = packet.commitment_path().to_bytes();
+    jmt::verify_membership(&reached.root, &key, &packet.commitment(), &evidence.proofs[0]).unwrap();
+
+    let height = solo.advance_time(Duration::from_secs(700)).await.unwrap();
+    provable(&solo, height).await;
+    let proven = chain.prove(&status, &items[2..]).await.unwrap();
+    let Evidence::Tendermint(evidence) = &proven.evidence else { panic!("another client type") };
+    let header = evidence.update.as_ref().unwrap();
+    let (_, reached) = tendermint_client::verify_update(&client_state, &state, header, proven.time).unwrap();
+    jmt::verify_absence(&reached.root, &elsewhere.receipt_path().to_bytes(), &evidence.proofs[0]).unwrap();
+
+    // Nothing is proved to a client that is frozen, expired, or of another chain.
+    let frozen = ClientStatus { frozen: true, ..status.clone() };
+    assert!(matches!(chain.prove(&frozen, &items).await, Err(ChainError::Frozen(_))));
+    let expired = ClientStatus { trusting_period: 1, ..status.clone() };
+    assert!(matches!(chain.prove_update(&expired).await, Err(ChainError::Expired(_))));
+    let other = ClientStatus { counterparty_chain: "another-chain".parse().unwrap(), ..status };
+    assert!(matches!(chain.prove_update(&other).await, Err(ChainError::InvalidRequest(_))));
     solo.stop().await.unwrap();
 }
