@@ -5,6 +5,7 @@ use crate::chain::RelayItem;
 use crate::proven::{CheckpointEvidence, OutboxBlock, OutboxEvidence};
 use alloy::primitives::Address;
 use crosspoint_light_proofs::checkpoint::{Checkpoint, SignedCheckpoint};
+use crosspoint_light_proofs::jmt::{PLACEHOLDER, Siblings};
 use crosspoint_light_proofs::signature::{SignatureError, recover_ascending};
 use crosspoint_protocol::ids::Sequence;
 use crosspoint_protocol::outbox::{self, Hash};
@@ -16,8 +17,6 @@ use std::collections::BTreeMap;
 
 /// The prefix of an inner JMT node; an ICS-23 step has it before the left sibling.
 const INNER_PREFIX_LEN: usize = 16;
-/// The root of an empty subtree.
-const PLACEHOLDER: &[u8; 32] = b"SPARSE_MERKLE_PLACEHOLDER_HASH__";
 /// Most siblings of a proof: one per bit of a key's hash.
 const MAX_DEPTH: usize = 256;
 /// Most bytes of an ICS-23 proof: two paths of the greatest depth.
@@ -165,11 +164,8 @@ fn siblings(proof: &ics23::ExistenceProof, what: &'static str) -> Result<Vec<[u8
     proof.path.iter().map(|step| sibling(step).ok_or(EncodeError::Proof(what))).collect()
 }
 
-fn membership(proof: &[u8], what: &'static str) -> Result<Vec<[u8; 32]>, EncodeError> {
-    match decode_ics23(proof, what)? {
-        Proof::Exist(exists) => siblings(&exists, what),
-        Proof::Nonexist(_) | Proof::Batch(_) | Proof::Compressed(_) => Err(EncodeError::Proof(what)),
-    }
+fn membership(proof: &[u8]) -> Result<Vec<[u8; 32]>, EncodeError> {
+    Ok(Siblings::membership(proof).map_err(|_| EncodeError::Proof("outbox"))?.siblings)
 }
 
 /// A JMT absence proof: the one leaf that shows that the key has no place of its own.
@@ -185,7 +181,7 @@ pub fn absence(proof: &[u8]) -> Result<Vec<u8>, EncodeError> {
         // From the leaf up, the sibling at bit `shared` is number `depth - 1 - shared`.
         let shows = match above {
             None => true,
-            Some(at) => siblings.get(at).is_some_and(|sibling| sibling == PLACEHOLDER),
+            Some(at) => siblings.get(at).is_some_and(|sibling| *sibling == PLACEHOLDER),
         };
         if shows && wanted != key_hash {
             return Ok([&key_hash[..], &sha256(&[&neighbour.value]), siblings.as_flattened()].concat());
@@ -252,7 +248,7 @@ pub fn outbox_batch(
         }
     }
     let path_of = |sequence: Sequence| wanted.values().next().map(|(_, _, path)| Path { sequence, ..path.clone() });
-    let membership = membership(&evidence.membership, "outbox")?;
+    let membership = membership(&evidence.membership)?;
     let mut bytes = count16(membership.len(), "siblings")?.to_vec();
     bytes.extend_from_slice(membership.as_flattened());
     bytes.extend_from_slice(&evidence.previous_head);

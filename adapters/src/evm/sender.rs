@@ -56,7 +56,7 @@ pub struct Call {
     /// Call data, or the contract's creation code.
     pub data: Bytes,
     /// Gas beyond the estimate and its headroom. Batches skip items that run short of gas, so that an
-    /// estimate may find too little enough.
+    /// estimate may find too little enough. Cut where the settings' cap is reached.
     pub extra_gas: u64,
 }
 
@@ -124,14 +124,15 @@ impl Sender {
             .await?;
         let estimate = estimate.to::<u64>();
         let headroom = u128::from(estimate).saturating_mul(u128::from(self.fees.gas_headroom_percent)) / 100;
-        let gas = estimate.saturating_add(u64::try_from(headroom).unwrap_or(u64::MAX)).saturating_add(call.extra_gas);
-        if gas > self.fees.max_gas {
-            let max = self.fees.max_gas;
+        let gas = estimate.saturating_add(u64::try_from(headroom).unwrap_or(u64::MAX));
+        let max = self.fees.max_gas;
+        if gas > max {
             return Err(ChainError::InvalidRequest(format!(
                 "{}: the transaction needs {gas} gas, more than the {max} that the settings allow",
                 self.rpc.chain()
             )));
         }
+        let gas = gas.saturating_add(call.extra_gas).min(max);
         Ok(gas)
     }
 
@@ -280,7 +281,7 @@ impl Sender {
         }
         in_flight.insert(nonce);
         drop(in_flight);
-        let guard = InFlight { wallet: Arc::clone(&wallet), nonce };
+        let guard = InFlight { wallet: Arc::clone(&wallet), nonce: Some(nonce) };
         let watched = self.watch(signer, call, &wallet, Sent { nonce, gas, fee, raw, hashes: vec![hash] }).await;
         guard.release().await;
         let receipt = watched?;
@@ -411,12 +412,14 @@ struct Sent {
 /// Takes the nonce off the list of those being watched, also when the watcher is dropped half-way.
 struct InFlight {
     wallet: Arc<Wallet>,
-    nonce: u64,
+    nonce: Option<u64>,
 }
 
 impl InFlight {
-    async fn release(self) {
-        self.wallet.in_flight.lock().await.remove(&self.nonce);
+    async fn release(mut self) {
+        if let Some(nonce) = self.nonce.take() {
+            self.wallet.in_flight.lock().await.remove(&nonce);
+        }
     }
 }
 
@@ -424,8 +427,10 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         // Where the lock is taken right now, the nonce stays listed: the next transaction then takes a
         // higher one, and the gap is filled by its watcher.
-        if let Ok(mut in_flight) = self.wallet.in_flight.try_lock() {
-            in_flight.remove(&self.nonce);
+        if let Some(nonce) = self.nonce
+            && let Ok(mut in_flight) = self.wallet.in_flight.try_lock()
+        {
+            in_flight.remove(&nonce);
         }
     }
 }

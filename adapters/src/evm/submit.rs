@@ -12,20 +12,27 @@ use crate::chain::{Chain, ItemOutcome, LockRequest, RelayItem, Submitted, Tip, T
 use crate::error::ChainError;
 use crate::proven::{CheckpointEvidence, Evidence, Proven};
 use crate::signer::Signer;
-use alloy::primitives::{Address as EvmAddress, Bytes, U256, aliases::U96};
+use alloy::primitives::{Address as EvmAddress, Bytes, U64, U256, aliases::U96};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolEventInterface};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
 use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::secret::Preimage;
+use serde::Deserialize;
+use serde_json::json;
 use std::collections::BTreeMap;
 
-/// Most items of one transaction: with the gas set aside for each, it stays below the settings' cap.
+/// Most items of one transaction, and most that pay somebody: with the gas set aside for each, it
+/// stays below the cap of 2^24 gas that some chains set (EIP-7825).
 const MAX_ITEMS: usize = 100;
-/// Gas set aside per item that may pay somebody, and per other item (`contracts/README.md`, "Outcomes").
-const PAYOUT_GAS: u64 = 100_000;
+const MAX_PAYOUTS: usize = 75;
+/// Gas set aside per item that may pay somebody (its payout and its own use), per other item, and once
+/// per transaction: what the contract wants to see left before it starts on an item
+/// (`contracts/src/gateway/Escrow.sol`, `_gasForItem`). An estimate finds too little, because skipping is a success too.
+const PAYOUT_GAS: u64 = 165_000;
 const ITEM_GAS: u64 = 60_000;
+const RESERVE_GAS: u64 = 250_000;
 
 impl From<EncodeError> for ChainError {
     fn from(error: EncodeError) -> Self {
@@ -112,7 +119,7 @@ impl EvmChain {
         let mut calls: Vec<(Kind, Vec<(usize, &RelayItem)>)> = vec![];
         for kind in [Kind::Ack, Kind::Recv, Kind::Timeout] {
             let of_kind: Vec<_> = places.iter().copied().filter(|(_, item)| Kind::of(item) == kind).collect();
-            calls.extend(of_kind.chunks(MAX_ITEMS).map(|chunk| (kind, chunk.to_vec())));
+            calls.extend(of_kind.chunks(kind.max_items()).map(|chunk| (kind, chunk.to_vec())));
         }
         let timeouts: BTreeMap<usize, usize> = places
             .iter()
@@ -216,7 +223,7 @@ impl EvmChain {
     /// Sends one call and notes what became of its items.
     async fn run(&self, tally: &mut Tally, call: ItemCall) -> Result<(), ChainError> {
         let items = u64::try_from(call.places.len()).unwrap_or(u64::MAX);
-        let extra = call.gas_per_item.saturating_mul(items);
+        let extra = call.gas_per_item.saturating_mul(items).saturating_add(RESERVE_GAS);
         let receipt = self.transact(&self.wallet, self.settings.gateway, call.data, extra).await?;
         self.record(tally, &receipt, &call.places);
         Ok(())
@@ -262,8 +269,16 @@ impl EvmChain {
         Ok(self.rpc.each(|s| super::block::existing(s, id)).await?.tip())
     }
 
+    /// The time that a block made now would have: the newest block's may be long past.
+    async fn next_block_time(&self) -> Result<Timestamp, ChainError> {
+        let latest = self.latest().await?.tip().time;
+        let pending: Result<PendingBlock, _> = self.rpc.call("eth_getBlockByNumber", json!(["pending", false])).await;
+        // Not every node knows a pending block.
+        Ok(pending.map_or(latest, |pending| latest.max(Timestamp(pending.timestamp.to()))))
+    }
+
     pub(super) async fn claim_holds(&self, holds: &[(Packet, Preimage)]) -> Result<Submitted, ChainError> {
-        let now = self.latest().await?.tip().time;
+        let now = self.next_block_time().await?;
         let margin = self.settings.claim_margin_secs;
         let reason =
             format!("fewer than {margin} s are left to the claim deadline: too late to show the preimage safely");
@@ -284,7 +299,7 @@ impl EvmChain {
             }
         }
         for (client, claims) in by_client {
-            for chunk in claims.chunks(MAX_ITEMS) {
+            for chunk in claims.chunks(MAX_PAYOUTS) {
                 let mut batch = Batch::new(Direction::In);
                 let mut places = vec![];
                 for (place, packet, preimage) in chunk {
@@ -308,7 +323,7 @@ impl EvmChain {
             by_client.entry(&packet.dest_client).or_default().push((place, packet));
         }
         for (client, voids) in by_client {
-            for chunk in voids.chunks(MAX_ITEMS) {
+            for chunk in voids.chunks(MAX_PAYOUTS) {
                 let mut batch = Batch::new(Direction::In);
                 let mut places = vec![];
                 for (place, packet) in chunk {
@@ -427,6 +442,12 @@ impl EvmChain {
     }
 }
 
+/// The block that a node would make next.
+#[derive(Deserialize)]
+struct PendingBlock {
+    timestamp: U64,
+}
+
 /// Which function of the gateway an item goes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -436,6 +457,13 @@ enum Kind {
 }
 
 impl Kind {
+    const fn max_items(self) -> usize {
+        match self {
+            Self::Recv => MAX_ITEMS,
+            Self::Ack | Self::Timeout => MAX_PAYOUTS,
+        }
+    }
+
     const fn of(item: &RelayItem) -> Self {
         match item {
             RelayItem::Recv { .. } => Self::Recv,
