@@ -165,15 +165,15 @@ pub fn parse(bytes: &[u8], path: &Path, denom: Option<&Denom>, form: AddressForm
     let columns = header(&mut reader).map_err(|reason| RowsError::Header { path: path.into(), reason })?;
     let mut rows = Rows { good: vec![], bad: vec![], digest };
     let mut hashlocks: HashMap<Hashlock, u64> = HashMap::new();
-    let mut last_line = 1_u64;
+    let mut lines = Lines { text, at: 0, line: 1 };
     for record in reader.records() {
         if rows.good.len().saturating_add(rows.bad.len()) >= MAX_ROWS {
             return Err(RowsError::TooLarge { path: path.into() });
         }
         match record {
             Ok(record) => {
-                last_line = record.position().map_or(last_line.saturating_add(1), csv::Position::line);
-                match row(last_line, &record, &columns, denom, form) {
+                let line = lines.of(record.position());
+                match row(line, &record, &columns, denom, form) {
                     Ok(row) => match row.hashlock.and_then(|lock| hashlocks.insert(lock, row.line)) {
                         Some(first) => {
                             let reason = format!("its hashlock is that of line {first}; a hashlock can be paid once");
@@ -181,12 +181,12 @@ pub fn parse(bytes: &[u8], path: &Path, denom: Option<&Denom>, form: AddressForm
                         }
                         None => rows.good.push(row),
                     },
-                    Err(reasons) => rows.bad.push(BadRow { line: last_line, reasons }),
+                    Err(reasons) => rows.bad.push(BadRow { line, reasons }),
                 }
             }
             Err(e) => {
-                last_line = e.position().map_or(last_line.saturating_add(1), csv::Position::line);
-                rows.bad.push(BadRow { line: last_line, reasons: vec!["it is not UTF-8 text".into()] });
+                let line = lines.of(e.position());
+                rows.bad.push(BadRow { line, reasons: vec!["it is not UTF-8 text".into()] });
             }
         }
     }
@@ -194,6 +194,28 @@ pub fn parse(bytes: &[u8], path: &Path, denom: Option<&Denom>, form: AddressForm
         return Err(RowsError::Empty { path: path.into() });
     }
     Ok(rows)
+}
+
+/// Counts lines. The reader's own count is off by one after `\r\n`, and it stops before blank lines, not after.
+struct Lines<'a> {
+    text: &'a [u8],
+    at: usize,
+    line: u64,
+}
+
+impl Lines<'_> {
+    /// The line that a record begins on. Records must be asked for in their order.
+    fn of(&mut self, position: Option<&csv::Position>) -> u64 {
+        let start = position.and_then(|p| usize::try_from(p.byte()).ok()).unwrap_or(self.at);
+        let blank = |b: &&u8| matches!(**b, b'\r' | b'\n');
+        let skipped = self.text.get(start..).unwrap_or_default().iter().take_while(blank).count();
+        let start = start.saturating_add(skipped);
+        let between = self.text.get(self.at..start).unwrap_or_default();
+        let newlines = between.iter().filter(|b| **b == b'\n').count();
+        self.line = self.line.saturating_add(u64::try_from(newlines).unwrap_or(u64::MAX));
+        self.at = self.at.max(start);
+        self.line
+    }
 }
 
 /// The place of each known column.
