@@ -16,3 +16,4 @@ pub mod keys;
 pub mod secrets;
 pub mod service;
 pub mod settings;
+pub mod localnet;

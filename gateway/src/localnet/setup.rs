@@ -1,0 +1,148 @@
+//! What is done once: contracts and their client on the EVM chain, governance on the native one.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use crosspoint_adapters::chain::Chain;
+use crosspoint_adapters::evm::anvil::Anvil;
+use crosspoint_adapters::evm::artifacts::Contract;
+use crosspoint_adapters::evm::block::{self, BlockId};
+use crosspoint_adapters::evm::deploy::{ClientPlan, DeployPlan, Manifest, TokenPlan, VoucherPlan, deploy as run};
+use crosspoint_adapters::evm::{BASE_SLOT, EvmChain};
+use crosspoint_adapters::native::NativeChain;
+use crosspoint_ledger::engine::SoloHandle;
+use crosspoint_ledger::events::Event;
+use crosspoint_ledger::tx::action::{Action, AttestedSpec, ClientSpec};
+use crosspoint_ledger::tx::message::Message;
+use crosspoint_light_proofs::checkpoint::Checkpoint;
+use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::denom::Denom;
+use crosspoint_protocol::ids::ClientId;
+
+use super::{ADMIN, Attestors, LocalNet, LocalNetConfig, evm_key, member};
+
+/// How long a step may wait for a block.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The newest header of the native chain, as the EVM client's trust anchor.
+fn anchor(solo: &SoloHandle) -> Result<Checkpoint> {
+    let height = solo.height();
+    let signed = solo.node().store.checkpoint(&solo.genesis().chain_id, height.0)?;
+    Ok(signed.with_context(|| format!("no checkpoint of height {height}"))?.checkpoint)
+}
+
+fn client_plan(config: &LocalNetConfig, anchor: Checkpoint, native: &ClientId, evm: &ClientId) -> Result<ClientPlan> {
+    Ok(ClientPlan {
+        client: evm.clone(),
+        counterparty: native.clone(),
+        anchor,
+        rules: config.window_rules(),
+        members_only: false,
+        vouchers: vec![VoucherPlan {
+            denom: Denom::base("sfs")?,
+            name: "SFS points".into(),
+            symbol: "SFS".into(),
+            decimals: 0,
+            cap: Amount::new(910_000_000),
+            limits: Default::default(),
+        }],
+        tokens: vec![],
+    })
+}
+
+fn plan(anvil: &Anvil, client: ClientPlan) -> DeployPlan {
+    DeployPlan {
+        chain: anvil.chain().clone(),
+        chain_number: anvil.chain_number(),
+        endpoints: vec![anvil.url().clone()],
+        clients: vec![client],
+        fees: Default::default(),
+    }
+}
+
+/// Deploys the contracts and opens the client of the native chain, with the voucher of SFS.
+pub(super) async fn deploy(
+    config: &LocalNetConfig,
+    solo: &SoloHandle,
+    anvil: &Anvil,
+    native: &ClientId,
+    evm: &ClientId,
+) -> Result<Manifest> {
+    let plan = plan(anvil, client_plan(config, anchor(solo)?, native, evm)?);
+    run(&plan, &evm_key(ADMIN)?, None, &mut |_| {}).await.context("the contracts cannot be deployed")
+}
+
+/// Creates the client of the EVM chain on the native chain and registers its counterparty, by governance.
+pub(super) async fn open_native_client(
+    config: &LocalNetConfig,
+    native: &NativeChain,
+    evm: &EvmChain,
+    attestors: &Attestors,
+    manifest: &Manifest,
+    (native_client, evm_client): (&ClientId, &ClientId),
+) -> Result<()> {
+    let gateway = manifest.contracts.get(&Contract::Gateway).context("the manifest names no gateway")?;
+    // Trust may begin only where the gateway stands: an absent account proves nothing.
+    let started = Instant::now();
+    while evm.head().await?.finalized.height < gateway.block {
+        if started.elapsed() > PATIENCE {
+            bail!("the block of the deployment did not become final within {PATIENCE:?}");
+        }
+        evm.next_head(gateway.block).await?;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let header = evm.rpc().each(|session| block::existing(session, BlockId::Finalized)).await?;
+    let set = attestors.set(config)?;
+    let spec = AttestedSpec {
+        chain_id: manifest.chain_number,
+        genesis_hash: manifest.genesis_hash,
+        epoch: 0,
+        attestors: set.addresses().to_vec(),
+        threshold: u32::try_from(set.threshold())?,
+        gateway: gateway.address,
+        base_slot: BASE_SLOT,
+        header: header.rlp(),
+        trusting_period: config.trusting_period,
+    };
+    let events = govern(native, Action::CreateClient { spec: Box::new(ClientSpec::Attested(spec)) }).await?;
+    let created = events.iter().find_map(|event| match event {
+        Event::ClientCreated { client, .. } => Some(client),
+        _ => None,
+    });
+    if created != Some(native_client) {
+        bail!("the native chain made client {created:?}, not {native_client}");
+    }
+    let (client, counterparty_client) = (native_client.clone(), evm_client.clone());
+    govern(native, Action::RegisterCounterparty { client, counterparty_client }).await.map(drop)
+}
+
+/// One governor proposes, another approves; the events of the approval, which executes the action.
+pub(super) async fn govern(native: &NativeChain, action: Action) -> Result<Vec<Event>> {
+    let proposed = native.execute(&member("mall"), Message::Propose { action: Box::new(action) }).await?;
+    let proposal = proposed.events.iter().find_map(|event| match event {
+        Event::ProposalCreated { proposal, .. } => Some(*proposal),
+        _ => None,
+    });
+    let proposal = proposal.context("the native chain made no proposal")?;
+    let approved = native.execute(&member("marketing"), Message::Approve { proposal }).await?;
+    for event in &approved.events {
+        if let Event::ProposalExecuted { ok: false, error, .. } = event {
+            bail!("proposal {proposal} was approved, but failed: {}", error.as_deref().unwrap_or("no reason given"));
+        }
+    }
+    Ok(approved.events)
+}
+
+/// Lists an ERC-20 on the EVM chain and admits its voucher on the native chain.
+pub(super) async fn list_token(net: &LocalNet, token: TokenPlan, symbol: &str, cap: u128) -> Result<Denom> {
+    let mut client = client_plan(&net.config, anchor(&net.solo)?, &net.native_client, &net.evm_client)?;
+    let base: Denom = crosspoint_adapters::evm::record::address_text(&token.token).parse()?;
+    client.tokens.push(token);
+    run(&plan(&net.anvil, client), &evm_key(ADMIN)?, Some(net.manifest.clone()), &mut |_| {})
+        .await
+        .context("the token cannot be listed")?;
+    let denom = base.received(&net.evm_client, &net.native_client)?.denom().clone();
+    let action = Action::SetVoucherCap { denom, symbol: symbol.into(), cap: Amount::new(cap) };
+    net.govern(action).await?;
+    Ok(base)
+}

@@ -1,0 +1,13 @@
+//! End to end over real chains: the native ledger, anvil, attestors, the contracts, the relayer, real proofs.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects
+)]
+
+mod crashes;
+mod happy;
+mod refunds;
