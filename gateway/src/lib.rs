@@ -13,7 +13,7 @@ pub mod cli;
 pub mod client;
 pub mod desk;
 pub mod keys;
+pub mod localnet;
 pub mod secrets;
 pub mod service;
 pub mod settings;
-pub mod localnet;

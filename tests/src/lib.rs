@@ -67,7 +67,7 @@ impl World {
     /// A network with a relayer.
     pub async fn start() -> Result<Self> {
         let mut world = Self::without_relayer().await?;
-        world.start_relayer()?;
+        world.start_relayer().await?;
         Ok(world)
     }
 
@@ -104,20 +104,35 @@ impl World {
     }
 
     /// Starts a relayer on the journal, the one left by the last relayer if there was one.
-    pub fn start_relayer(&mut self) -> Result<()> {
-        self.start_relayer_over(self.net.chains(), None)
+    pub async fn start_relayer(&mut self) -> Result<()> {
+        self.start_relayer_over(self.net.chains(), None).await
     }
 
     /// Starts a relayer over other adapters, told of each point its pipelines reach.
-    pub fn start_relayer_over(&mut self, chains: Vec<Arc<dyn Chain>>, probe: Option<Arc<dyn Probe>>) -> Result<()> {
+    pub async fn start_relayer_over(
+        &mut self,
+        chains: Vec<Arc<dyn Chain>>,
+        probe: Option<Arc<dyn Probe>>,
+    ) -> Result<()> {
         ensure!(self.relayer.is_none(), "a relayer runs already");
-        let metrics = Arc::new(Metrics::new()?);
-        let mut relayer = Relayer::new(self.relayer_config(), chains, metrics);
-        if let Some(probe) = probe {
-            relayer = relayer.with_probe(probe);
+        let started = Instant::now();
+        loop {
+            let mut relayer = Relayer::new(self.relayer_config(), chains.clone(), Arc::new(Metrics::new()?));
+            if let Some(probe) = &probe {
+                relayer = relayer.with_probe(Arc::clone(probe));
+            }
+            match relayer.start() {
+                Ok(relayer) => {
+                    self.relayer = Some(relayer);
+                    return Ok(());
+                }
+                // A write that was under way when the last relayer was killed still has the journal open.
+                Err(_) if started.elapsed() < Duration::from_secs(10) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        self.relayer = Some(relayer.start()?);
-        Ok(())
     }
 
     /// Stops the relayer in an orderly way.

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use alloy::primitives::B256;
 use anyhow::{Context, Result};
-use crosspoint_adapters::attestor::{AttestorPool, AttestorService, AttestorSettings, PoolSettings};
 use crosspoint_adapters::attestor::http::routes;
+use crosspoint_adapters::attestor::{AttestorPool, AttestorService, AttestorSettings, PoolSettings};
 use crosspoint_adapters::evm::Finality;
 use crosspoint_adapters::evm::anvil::Anvil;
 use crosspoint_light_proofs::attested;

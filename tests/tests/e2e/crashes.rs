@@ -41,7 +41,7 @@ async fn the_relayer_killed_at_every_stage_loses_nothing_and_repeats_nothing() -
             world.pay_merchant(amount, &crosspoint_tests::secret(), SHORT).await?,
         );
         let hold = Arc::new(Hold { at, reached: AtomicBool::new(false), told: tokio::sync::Notify::new() });
-        world.start_relayer_over(world.net.chains(), Some(Arc::clone(&hold) as Arc<dyn Probe>))?;
+        world.start_relayer_over(world.net.chains(), Some(Arc::clone(&hold) as Arc<dyn Probe>)).await?;
         tokio::time::timeout(crosspoint_tests::PATIENCE, hold.told.notified()).await?;
         assert!(hold.reached.load(Ordering::SeqCst));
         world.kill_relayer().await;
@@ -50,7 +50,7 @@ async fn the_relayer_killed_at_every_stage_loses_nothing_and_repeats_nothing() -
         if round % 2 == 1 {
             world.forget_journal()?;
         }
-        world.start_relayer()?;
+        world.start_relayer().await?;
         let id = world.id(From::Native, &claimed);
         if world.until(&id, Stage::Held).await.is_ok() {
             done(&world.claim(From::Native, &claimed, &secret).await?)?;
