@@ -5,12 +5,14 @@
 //! - [`desk`]: the service: locks points for payers, says what the journal knows.
 //! - [`api`]: the service over HTTP; [`client`]: the command line's side of it.
 //! - [`batch`]: many transfers from a CSV file, each paid once.
+//! - [`localnet`]: a whole network on one machine; [`demo`]: a story told on it.
 //! - [`service`]: wires chains, relayer, desk and API; [`cli`]: the commands.
 
 pub mod api;
 pub mod batch;
 pub mod cli;
 pub mod client;
+pub mod demo;
 pub mod desk;
 pub mod keys;
 pub mod localnet;

@@ -55,6 +55,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run both chains, attestors, relayer and API on this machine, and tell a story with real proofs.
+    Demo(DemoArgs),
     /// Run the service: relay packets, answer the HTTP API.
     Start(ConfigArgs),
     /// Look at settings.
@@ -95,14 +97,13 @@ pub enum DocsCommand {
 
 /// `crosspoint demo`
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "Takes about a minute. Everything runs on loopback, in a folder that is removed at the end.")]
+#[command(
+    after_help = "Takes about a minute. Everything runs on loopback, in a folder that is removed at the end.\nanvil is looked for in contracts/node_modules and in PATH, unless CROSSPOINT_ANVIL names it."
+)]
 pub struct DemoArgs {
     /// Stop when the story is told, instead of staying up for a look.
     #[arg(long)]
     pub exit: bool,
-    /// The anvil binary. Looked for in `contracts/node_modules` and in PATH unless given.
-    #[arg(long, env = "CROSSPOINT_ANVIL", value_name = "FILE")]
-    pub anvil: Option<PathBuf>,
     /// Rows of the CSV batch.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2000))]
     pub batch: u32,

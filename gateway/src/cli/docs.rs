@@ -46,9 +46,17 @@ mod tests {
     #[test]
     fn every_command_is_in_the_reference() {
         let text = reference();
-        for name in
-            ["start", "config check", "transfer send", "transfer void", "invoice new", "audit", "keys import", "attest"]
-        {
+        for name in [
+            "demo",
+            "start",
+            "config check",
+            "transfer send",
+            "transfer void",
+            "invoice new",
+            "audit",
+            "keys import",
+            "attest",
+        ] {
             assert!(text.contains(&format!("## `crosspoint {name}`")), "{name}");
         }
         assert!(!text.contains("docs cli`\n\n```"));

@@ -4,7 +4,7 @@
 
 pub mod args;
 mod attest;
-mod batch;
+pub(crate) mod batch;
 mod docs;
 pub mod failure;
 mod keys;
@@ -30,6 +30,7 @@ use crate::settings::{ChainKind, Settings};
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     let json = cli.json;
     match cli.command {
+        Command::Demo(args) => crate::demo::run(&args, json).await,
         Command::Start(args) => start::run(&args).await,
         Command::Config(ConfigCommand::Check(args)) => config_check(&args, json),
         Command::Transfer(TransferCommand::Send(args)) if args.file.is_some() => batch::send(&args, json).await,
