@@ -2,6 +2,8 @@
 //! words to tell a transfer's story. Every test ends with [`World::finish`], which audits the supply.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::arithmetic_side_effects)]
 
+pub mod hand;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,158 @@
+//! Relaying by hand: each step alone, so that a test can do it twice, wrongly, or with too little gas.
+
+use std::time::Instant;
+
+use alloy::primitives::{Address as EvmAddress, Bytes};
+use alloy::sol_types::{SolCall, SolEventInterface};
+use anyhow::{Context, Result, ensure};
+use crosspoint_adapters::chain::{ClientStatus, RelayItem, Submitted};
+use crosspoint_adapters::evm::contracts::ICrosspointGateway::{ICrosspointGatewayEvents, SkipReason};
+use crosspoint_adapters::evm::contracts::ICrosspointRegistry;
+use crosspoint_adapters::evm::record::client_word;
+use crosspoint_adapters::evm::sender::Receipt;
+use crosspoint_adapters::proven::Proven;
+use crosspoint_gateway::localnet::{ADMIN, evm_key};
+use crosspoint_ledger::tx::message::Message;
+use crosspoint_protocol::ids::ClientId;
+use crosspoint_protocol::packet::Packet;
+use serde_json::json;
+
+use crate::{From, PATIENCE, World, member};
+
+/// A funded account of the EVM chain that is nobody in the stories and that no adapter uses.
+pub const STRANGER: usize = 5;
+
+/// A receive item.
+#[must_use]
+pub fn recv(packet: &Packet) -> RelayItem {
+    RelayItem::Recv { packet: packet.clone() }
+}
+
+/// Gas for what is refused or skipped, with plenty to spare.
+const PLENTY: u64 = 5_000_000;
+
+impl World {
+    /// The client on the other chain that `prover` proves to.
+    #[must_use]
+    pub const fn client_beyond(&self, prover: From) -> &ClientId {
+        match prover {
+            From::Native => &self.net.evm_client,
+            From::Evm => &self.net.native_client,
+        }
+    }
+
+    /// The state of the client on the other chain that `prover` proves to.
+    pub async fn client_status(&self, prover: From) -> Result<ClientStatus> {
+        Ok(self.other(prover).client(self.client_beyond(prover)).await?)
+    }
+
+    /// Proves all of `items`, which happened on `prover`, once that can be done.
+    pub async fn prove(&self, prover: From, items: &[RelayItem]) -> Result<Proven> {
+        let started = Instant::now();
+        loop {
+            let client = self.client_status(prover).await?;
+            match self.chain(prover).prove(&client, items).await {
+                Ok(proven) if proven.items.len() == items.len() => return Ok(proven),
+                Err(error) if !error.is_transient() => return Err(error.into()),
+                outcome => ensure!(started.elapsed() < PATIENCE, "not proven within {PATIENCE:?}: {outcome:?}"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Submits what `prover` proved to the other chain.
+    pub async fn submit(&self, prover: From, proven: &Proven) -> Result<Submitted> {
+        Ok(self.other(prover).submit(self.client_beyond(prover), proven).await?)
+    }
+
+    /// Proves and submits.
+    pub async fn carry(&self, prover: From, items: &[RelayItem]) -> Result<Submitted> {
+        let proven = self.prove(prover, items).await?;
+        self.submit(prover, &proven).await
+    }
+
+    /// Whether the destination of `from` holds a receipt of a packet.
+    pub async fn was_received(&self, from: From, packet: &Packet) -> Result<bool> {
+        let chain = self.other(from);
+        let at = chain.head().await?.latest.height;
+        Ok(chain.stored(&packet.receipt_path(), at).await?.value.is_some())
+    }
+
+    /// Sends a transaction behind the adapter's back, from one of anvil's funded accounts. Without `gas` it has plenty.
+    pub async fn evm_send(
+        &self,
+        account: usize,
+        to: Option<EvmAddress>,
+        data: impl Into<Bytes>,
+        gas: Option<u64>,
+    ) -> Result<Receipt> {
+        let rpc = self.net.anvil.rpc();
+        let gas = format!("0x{:x}", gas.unwrap_or(PLENTY));
+        let mut request = json!({ "from": evm_key(account)?.address(), "data": data.into(), "gas": gas });
+        if let Some(to) = to {
+            request["to"] = json!(to);
+        }
+        let hash: String = rpc.call("eth_sendTransaction", json!([request])).await?;
+        let started = Instant::now();
+        loop {
+            let receipt: Option<Receipt> = rpc.call("eth_getTransactionReceipt", json!([hash])).await?;
+            if let Some(receipt) = receipt {
+                return Ok(receipt);
+            }
+            ensure!(started.elapsed() < PATIENCE, "{hash} is in no block");
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+    }
+
+    /// Calls the gateway contract in a transaction, behind the adapter's back.
+    pub async fn gateway_send(&self, call: &impl SolCall) -> Result<Receipt> {
+        self.evm_send(STRANGER, Some(self.net.evm.settings().gateway), call.abi_encode(), None).await
+    }
+
+    /// Whether the gateway contract would take a call at all: `false` if it reverts.
+    pub async fn gateway_takes(&self, call: &impl SolCall) -> Result<bool> {
+        let request = json!({
+            "from": evm_key(STRANGER)?.address(),
+            "to": self.net.evm.settings().gateway,
+            "data": Bytes::from(call.abi_encode()),
+        });
+        let answer: Result<Bytes, _> = self.net.anvil.rpc().call("eth_call", json!([request, "latest"])).await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(crosspoint_adapters::error::ChainError::Rejected { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Why the gateway contract skipped items of a transaction: place in the batch and reason.
+    #[must_use]
+    pub fn skips(&self, receipt: &Receipt) -> Vec<(u64, SkipReason)> {
+        let gateway = self.net.evm.settings().gateway;
+        let ours = receipt.logs.iter().filter(|log| log.inner.address == gateway);
+        ours.filter_map(|log| match ICrosspointGatewayEvents::decode_log(&log.inner).ok()?.data {
+            ICrosspointGatewayEvents::Skipped(skipped) => Some((skipped.index.to(), skipped.reason)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    /// A decision of the EVM chain's governance.
+    pub async fn evm_govern(&self, call: &impl SolCall) -> Result<()> {
+        let receipt = self.evm_send(ADMIN, Some(self.net.evm.registry()), call.abi_encode(), None).await?;
+        ensure!(receipt.succeeded(), "the registry refused");
+        Ok(())
+    }
+
+    /// The operators of both chains stop locks and receipts, or let them go on.
+    pub async fn set_paused(&self, paused: bool) -> Result<()> {
+        let client = Some(self.net.native_client.clone());
+        let message = if paused { Message::Pause { client } } else { Message::Unpause { client } };
+        self.net.native.execute(&member("operator"), message).await.context("the native operator")?;
+        let client = client_word(&self.net.evm_client).into();
+        if paused {
+            self.evm_govern(&ICrosspointRegistry::pauseCall { client }).await
+        } else {
+            self.evm_govern(&ICrosspointRegistry::unpauseCall { client }).await
+        }
+    }
+}
