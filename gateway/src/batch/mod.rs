@@ -11,3 +11,5 @@
 pub mod rows;
 pub mod run;
 pub mod state;
+#[cfg(test)]
+mod tests;

@@ -29,11 +29,16 @@ impl Happened {
         let first = self.entries.len();
         for line in &view.history {
             let Some(place) = &line.place else { continue };
+            let step = step_name(&line.stage);
+            // A transaction shows twice: when it was submitted, and when its block was final. The later word counts.
             if seen.contains(&place.tx) {
+                let known = self.entries.iter_mut().skip(first).find(|entry| entry.tx == place.tx);
+                if let Some(entry) = known {
+                    entry.what = format!("{title}: {step}");
+                }
                 continue;
             }
             seen.push(place.tx.clone());
-            let step = step_name(&line.stage);
             self.entries.push(Entry {
                 what: format!("{title}: {step}"),
                 chain: place.chain.to_string(),
