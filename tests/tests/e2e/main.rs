@@ -12,3 +12,4 @@ mod controls;
 mod crashes;
 mod happy;
 mod refunds;
+mod tokens;
