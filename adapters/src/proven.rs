@@ -37,6 +37,8 @@ pub struct CheckpointEvidence {
     /// The signed statement about the header, with the set that signed. `None`: the client already
     /// trusts `height` and its state is stored there.
     pub update: Option<checkpoint::SignedCheckpoint>,
+    /// Without an update, the header at `height`: the contract keeps its digest alone.
+    pub trusted: Option<checkpoint::Checkpoint>,
     /// Proof of the list of packets sent, if there are recv items.
     pub sent: Option<OutboxEvidence>,
     /// Proof of the list of acks written, if there are ack items.

@@ -14,7 +14,7 @@ use super::record::{decode_sent, parse_client};
 use super::rpc::{RpcError, Session};
 use crate::chain::{AckCause, ChainEvent, LockEnd, PacketEvent, TxId};
 use crate::error::ChainError;
-use alloy::primitives::{B256, Bytes, FixedBytes, U256, keccak256};
+use alloy::primitives::{B256, Bytes, FixedBytes, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::{SolCall, SolEventInterface};
 use crosspoint_light_proofs::attested::storage_slot;
@@ -350,54 +350,4 @@ fn packet_events(
         }
         Event::Skipped(_) | Event::Owed(_) | Event::Withdrawn(_) => vec![],
     })
-}
-
-impl EvmChain {
-    /// The 112-byte header of a state that the client has stored, rebuilt from its `Updated` event and
-    /// checked against the digest in the contract.
-    pub(super) async fn stored_header(&self, client: &ClientId, height: Height) -> Result<Vec<u8>, ChainError> {
-        use super::contracts::ICheckpointClient::{self, ICheckpointClientEvents as ClientEvent};
-        let info = self.client_info(client).await?;
-        let light_client = info.lightClient;
-        let word = B256::from(super::record::client_word(client));
-        let digest_call = ICheckpointClient::stateDigestCall { client: word, height: height.0 };
-        let digest = self.read(light_client, &digest_call, BlockId::Latest).await?;
-        let not_stored = || ChainError::NotYet(format!("client {client} does not trust a state at height {height}"));
-        if digest.is_zero() {
-            return Err(not_stored());
-        }
-        let topics = json!([null, word, B256::from(U256::from(height.0))]);
-        let from = BlockId::Number(self.settings.deployed_at).to_param();
-        let filter = json!([{ "address": light_client, "fromBlock": from, "toBlock": "latest", "topics": topics }]);
-        let logs: Vec<Log> = self.rpc.call("eth_getLogs", filter).await?;
-        let chain_id = &info.chainId;
-        for log in logs {
-            let Ok(ClientEvent::Updated(updated)) = ClientEvent::decode_log(&log.inner).map(|log| log.data) else {
-                continue;
-            };
-            let header = [
-                &height.0.to_be_bytes()[..],
-                &updated.time.to_be_bytes(),
-                updated.appHash.as_slice(),
-                info.setHash.as_slice(),
-                info.setHash.as_slice(),
-            ]
-            .concat();
-            let words = (
-                keccak256("crosspoint/checkpoint/v1"),
-                keccak256(chain_id),
-                U256::from(height.0),
-                U256::from(updated.time),
-                updated.appHash,
-                info.setHash,
-                info.setHash,
-            );
-            if keccak256(alloy::sol_types::SolValue::abi_encode(&words)) == digest {
-                return Ok(header);
-            }
-        }
-        Err(ChainError::NotYet(format!(
-            "the state at height {height} of client {client} is stored, but signed by a set that has rotated since; send an update"
-        )))
-    }
 }

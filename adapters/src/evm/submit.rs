@@ -200,8 +200,17 @@ impl EvmChain {
             let stored = calldata::stored_state(&calldata::header(&update.checkpoint));
             return Ok((calldata::update(update)?.into(), stored.into()));
         }
-        let header = self.stored_header(client, height).await?;
-        let stored = Bytes::from(calldata::stored_state(&header));
+        let Some(trusted) = &evidence.trusted else {
+            return Err(ChainError::InvalidRequest(format!("client {client}: the proof comes without its header")));
+        };
+        let info = self.client_info(client).await?;
+        let call = ICheckpointClient::stateDigestCall { client: client_word(client).into(), height: height.0 };
+        let digest = self.read(info.lightClient, &call, BlockId::Latest).await?;
+        if trusted.height != height || digest.0 != trusted.digest() {
+            // Another anchor since, or a node that knows another header: what is proven anew will fit.
+            return Err(ChainError::NotYet(format!("client {client} does not trust this state at height {height}")));
+        }
+        let stored = Bytes::from(calldata::stored_state(&calldata::header(trusted)));
         Ok((stored.clone(), stored))
     }
 

@@ -115,8 +115,9 @@ impl Request<'_> {
                 tip.height
             )));
         }
+        let trusted = (!at.is_update).then(|| at.signed.checkpoint.clone());
         let update = at.is_update.then_some(at.signed);
-        let evidence = CheckpointEvidence { update, sent, acked, absences };
+        let evidence = CheckpointEvidence { update, trusted, sent, acked, absences };
         Ok(Proven {
             items: proven,
             height: tip.height,

@@ -231,6 +231,7 @@ impl Native {
             acked: self.outbox("acked", &self.acked, &acked),
             absences,
             update: Some(update.clone()),
+            trusted: None,
         };
         let (height, time) = (update.checkpoint.height, update.checkpoint.time);
         Proven { items, height, time, evidence: Evidence::Checkpoint(Box::new(evidence)) }
