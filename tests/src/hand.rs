@@ -30,6 +30,8 @@ pub fn recv(packet: &Packet) -> RelayItem {
 
 /// Gas for what is refused or skipped, with plenty to spare.
 const PLENTY: u64 = 5_000_000;
+/// Gas for one of many forgeries: enough that no item is skipped for want of gas.
+const FORGERY_GAS: u64 = 1_500_000;
 
 impl World {
     /// The client on the other chain that `prover` proves to.
@@ -86,15 +88,24 @@ impl World {
         data: impl Into<Bytes>,
         gas: Option<u64>,
     ) -> Result<Receipt> {
-        let rpc = self.net.anvil.rpc();
+        let hash = self.evm_post(account, to, data.into(), gas).await?;
+        self.receipt(&hash).await
+    }
+
+    /// Hands a transaction to the node without waiting for its block; its hash.
+    async fn evm_post(&self, account: usize, to: Option<EvmAddress>, data: Bytes, gas: Option<u64>) -> Result<String> {
         let gas = format!("0x{:x}", gas.unwrap_or(PLENTY));
-        let mut request = json!({ "from": evm_key(account)?.address(), "data": data.into(), "gas": gas });
+        let mut request = json!({ "from": evm_key(account)?.address(), "data": data, "gas": gas });
         if let Some(to) = to {
             request["to"] = json!(to);
         }
-        let hash: String = rpc.call("eth_sendTransaction", json!([request])).await?;
+        Ok(self.net.anvil.rpc().call("eth_sendTransaction", json!([request])).await?)
+    }
+
+    async fn receipt(&self, hash: &str) -> Result<Receipt> {
         let started = Instant::now();
         loop {
+            let rpc = self.net.anvil.rpc();
             let receipt: Option<Receipt> = rpc.call("eth_getTransactionReceipt", json!([hash])).await?;
             if let Some(receipt) = receipt {
                 return Ok(receipt);
@@ -102,6 +113,21 @@ impl World {
             ensure!(started.elapsed() < PATIENCE, "{hash} is in no block");
             tokio::time::sleep(std::time::Duration::from_millis(25)).await;
         }
+    }
+
+    /// Calls the gateway contract in many transactions, as many to a block as fit.
+    pub async fn gateway_send_all(&self, calls: &[impl SolCall]) -> Result<Vec<Receipt>> {
+        let gateway = self.net.evm.settings().gateway;
+        let mut receipts = vec![];
+        let mut hashes = vec![];
+        // One after the other: the node counts the account's nonces by what it has.
+        for call in calls {
+            hashes.push(self.evm_post(STRANGER, Some(gateway), call.abi_encode().into(), Some(FORGERY_GAS)).await?);
+        }
+        for hash in hashes {
+            receipts.push(self.receipt(&hash).await?);
+        }
+        Ok(receipts)
     }
 
     /// Calls the gateway contract in a transaction, behind the adapter's back.

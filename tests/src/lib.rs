@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::arithmetic_side_effects)]
 
 pub mod hand;
+pub mod proxy;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

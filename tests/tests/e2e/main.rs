@@ -11,5 +11,6 @@
 mod controls;
 mod crashes;
 mod happy;
+mod hostile;
 mod refunds;
 mod tokens;
