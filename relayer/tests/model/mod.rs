@@ -44,13 +44,16 @@ struct Block {
     supply: Vec<DenomSupply>,
 }
 
+/// What a path held, by the height from which on it did.
+type Versions = Vec<(u64, Option<[u8; 32]>)>;
+
 #[derive(Default)]
 struct State {
     blocks: Vec<Block>,
     lag: u64,
     clients: BTreeMap<ClientId, ClientStatus>,
     /// path → versions, oldest first.
-    store: BTreeMap<Vec<u8>, Vec<(u64, Option<[u8; 32]>)>>,
+    store: BTreeMap<Vec<u8>, Versions>,
     holds: BTreeMap<(ClientId, Sequence), HoldState>,
     next: BTreeMap<ClientId, u64>,
     balances: BTreeMap<(Address, Denom), u128>,
