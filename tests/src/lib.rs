@@ -1,6 +1,14 @@
 //! What the end-to-end tests stand on: a whole network with real chains and real proofs, a relayer, and the
 //! words to tell a transfer's story. Every test ends with [`World::finish`], which audits the supply.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::arithmetic_side_effects)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::too_many_arguments
+)]
 
 pub mod hand;
 pub mod proxy;
