@@ -8,6 +8,7 @@
     clippy::arithmetic_side_effects
 )]
 
+mod batches;
 mod controls;
 mod crashes;
 mod happy;
