@@ -14,6 +14,8 @@ fail() { printf 'crosspoint: %s\n' "$*" >&2; exit 1; }
 # Exports what setup wrote down for this machine, so that a script works without make too.
 if [[ -f $cache/env.mk ]]; then
   while IFS= read -r line; do
-    [[ $line =~ ^export\ ([A-Z_]+)\ :=\ (.*)$ ]] && export "${BASH_REMATCH[1]}=${BASH_REMATCH[2]}"
+    if [[ $line =~ ^export\ ([A-Z_]+)\ :=\ (.*)$ ]]; then
+      export "${BASH_REMATCH[1]}=${BASH_REMATCH[2]}"
+    fi
   done <"$cache/env.mk"
 fi
