@@ -2,7 +2,7 @@
 //!
 //! A node may withhold logs or make some up. A withheld `Sent` breaks the chain of sequences and of
 //! block numbers that each `Sent` carries, or disagrees with the client's counters in the state; a
-//! made-up one disagrees with the commitment that the state is proven to hold. Either is answered with
+//! made-up packet, receipt or ack disagrees with what the state is proven to hold. Either is answered with
 //! [`ChainError::Untrustworthy`] and the next endpoint is asked.
 
 use super::block::{self, Block, BlockId};
@@ -18,8 +18,9 @@ use alloy::primitives::{B256, Bytes, FixedBytes, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::{SolCall, SolEventInterface};
 use crosspoint_light_proofs::attested::storage_slot;
-use crosspoint_protocol::ack::{Acknowledgement, UNIVERSAL_ERROR_ACK};
+use crosspoint_protocol::ack::{self, Acknowledgement, UNIVERSAL_ERROR_ACK};
 use crosspoint_protocol::ids::{ClientId, Height, Sequence};
+use crosspoint_protocol::path::Path;
 use crosspoint_protocol::secret::Preimage;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ use std::collections::btree_map::Entry;
 
 /// Most logs of one answer.
 const MAX_LOGS: usize = 50_000;
-/// Most `Sent` packets of one range whose commitments are proven.
+/// Most events of one range that are compared with what is proven to be stored.
 const MAX_CHECKED: usize = 2_000;
 
 /// A log with its place, decoded.
@@ -168,18 +169,11 @@ impl EvmChain {
         block: &Block,
         events: &[ChainEvent],
     ) -> Result<(), ChainError> {
-        let sent: Vec<_> = events
-            .iter()
-            .filter_map(|event| match &event.event {
-                PacketEvent::Sent { packet } => Some(packet),
-                PacketEvent::Received { .. } | PacketEvent::AckWritten { .. } | PacketEvent::Ended { .. } => None,
-            })
-            .take(MAX_CHECKED)
-            .collect();
-        if sent.is_empty() {
+        let told: Vec<Told> = events.iter().filter_map(Told::of).take(MAX_CHECKED).collect();
+        if told.is_empty() {
             return Ok(());
         }
-        let keys: Vec<B256> = sent.iter().map(|packet| storage_slot(&packet.commitment_path(), &BASE_SLOT)).collect();
+        let keys: Vec<B256> = told.iter().map(|told| storage_slot(&told.path, &BASE_SLOT)).collect();
         let gateway = self.settings.gateway;
         let slots = match prove::slots(session, block, gateway, &keys).await {
             Err(ChainError::Pruned { .. }) => {
@@ -188,15 +182,46 @@ impl EvmChain {
             }
             other => other?.1,
         };
-        for (packet, slot) in sent.iter().zip(slots) {
-            if slot.value.is_some_and(|value| value.0 != packet.commitment()) {
-                return Err(session.lie(format!(
-                    "the packet logged as {} of client {} is not the one that was sent",
-                    packet.sequence, packet.source_client
-                )));
+        for (told, slot) in told.iter().zip(slots) {
+            let holds = match slot.value {
+                Some(value) => told.value.is_none_or(|told| told == value.0),
+                None => told.may_be_gone,
+            };
+            if !holds {
+                let Path { client, sequence, .. } = &told.path;
+                return Err(
+                    session.lie(format!("what is logged of packet {sequence} of client {client} is not stored"))
+                );
             }
         }
         Ok(())
+    }
+}
+
+/// What an event says is stored.
+struct Told {
+    path: Path,
+    /// The value; `None`: any.
+    value: Option<[u8; 32]>,
+    /// A commitment is deleted when its packet ends; receipts and acks stay for good.
+    may_be_gone: bool,
+}
+
+impl Told {
+    fn of(event: &ChainEvent) -> Option<Self> {
+        match &event.event {
+            PacketEvent::Sent { packet } => {
+                Some(Self { path: packet.commitment_path(), value: Some(packet.commitment()), may_be_gone: true })
+            }
+            PacketEvent::Received { dest_client, sequence } => {
+                Some(Self { path: Path::receipt(dest_client.clone(), *sequence), value: None, may_be_gone: false })
+            }
+            PacketEvent::AckWritten { dest_client, sequence, ack, .. } => {
+                let value = Some(ack::commitment(ack));
+                Some(Self { path: Path::ack(dest_client.clone(), *sequence), value, may_be_gone: false })
+            }
+            PacketEvent::Ended { .. } => None,
+        }
     }
 }
 
