@@ -13,5 +13,6 @@ mod controls;
 mod crashes;
 mod happy;
 mod hostile;
+mod lies;
 mod refunds;
 mod tokens;
