@@ -11,7 +11,7 @@ const binary = path.join(root, 'node_modules', '@foundry-rs', `forge-${name}`, '
 module.exports = function forge(args) {
   const run = spawnSync(binary, args, { cwd: root, stdio: 'inherit', env: { ...process.env, FOUNDRY_DISABLE_NIGHTLY_WARNING: '1' } });
   if (run.error) {
-    process.stderr.write(`forge did not start (${run.error.message}); run \`npm ci\` in contracts/\n`);
+    process.stderr.write(`forge did not start (${run.error.message}); run \`make setup\`\n`);
     return 1;
   }
   return run.status === null ? 1 : run.status;

@@ -453,4 +453,34 @@ mod tests {
         metrics.imbalance("sfs", -1);
         assert!(metrics.encode().unwrap().contains("crosspoint_supply_imbalance_points{denom=\"sfs\"} -1"));
     }
+
+    /// The names in the source, which is where they are named once.
+    fn names() -> std::collections::BTreeSet<String> {
+        let code = include_str!("metrics.rs").split("fn initialised").next().unwrap();
+        ["gauge(", "float(", "counter(", "histogram("]
+            .iter()
+            .flat_map(|call| code.split(call).skip(1))
+            .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next().map(str::to_owned))
+            .collect()
+    }
+
+    #[test]
+    fn every_metric_is_on_the_page_and_the_page_names_no_other() {
+        let page = include_str!("../../docs/metrics.md");
+        let listed: std::collections::BTreeSet<String> =
+            page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned)).collect();
+        assert_eq!(listed, names());
+        assert!(listed.len() >= 20, "{listed:?}");
+    }
+
+    #[test]
+    fn alerts_use_only_metrics_that_exist() {
+        let rules = include_str!("../../monitoring/alerts.yml");
+        let used: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: crosspoint_")).collect();
+        assert!(!used.is_empty());
+        for expr in used {
+            let name: String = expr.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            assert!(names().contains(&name), "{name}");
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub enum AnvilError {
     NoSuchBinary(PathBuf),
     /// There is no binary anywhere.
     #[error(
-        "anvil was not found: set {BINARY_VARIABLE}, or run `npm ci` in contracts/, or put anvil on the PATH (looked from {0} upwards)"
+        "anvil was not found: set {BINARY_VARIABLE}, or run `make setup`, or put anvil on the PATH (looked from {0} upwards)"
     )]
     NotFound(PathBuf),
     /// The process cannot be started.
