@@ -238,11 +238,11 @@ pub fn read_storage(storage_root: &B256, slot: &B256, proof: &[Bytes]) -> Result
     let Some(value) = lookup(storage_root, &keccak256(slot), proof)? else { return Ok(None) };
     let malformed = MptError::SlotValue { slot: *slot };
     let number = U256::decode(&mut value.as_slice()).map_err(|_| malformed)?;
-    if alloy_rlp::encode(number) != value {
+    // A stored zero is no state of a real trie: deleting is how zero is stored.
+    if number.is_zero() || alloy_rlp::encode(number) != value {
         return Err(malformed);
     }
-    // To the EVM a slot that holds zero is an empty slot. Ethereum's tries drop it; anvil's keep a leaf of zero.
-    Ok((!number.is_zero()).then(|| number.into()))
+    Ok(Some(number.into()))
 }
 
 /// Proves that a slot holds exactly this value.
