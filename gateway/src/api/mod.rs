@@ -2,7 +2,7 @@
 //!
 //! - [`types`]: the JSON that goes in and out. [`problem`]: how errors look.
 //! - [`service`]: what the API asks of the service behind it.
-//! - [`router`]: which address takes which method. [`auth`]: who may change things.
+//! - `router`: which address takes which method. [`auth`]: who may change things.
 //!
 //! Every answer that is not what was asked for is a problem (RFC 9457), also for addresses, methods and
 //! bodies that do not exist. Bodies are bounded while they are read, and unknown fields are refused.

@@ -1,7 +1,7 @@
 //! A whole network on one machine, with real proofs: the native chain on the `solo` engine, anvil, attestors, the
 //! contracts deployed, and both light clients opened by governance. `crosspoint demo` and the end-to-end tests run on it.
 //!
-//! [`LocalNet::start`] does the steps in order; each is a function of [`LocalNet`] or of [`setup`].
+//! [`LocalNet::start`] does the steps in order; each is a function of [`LocalNet`] or of `setup`.
 
 mod attestors;
 mod setup;

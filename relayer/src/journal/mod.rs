@@ -4,7 +4,7 @@
 //! about it, so an empty one is filled again by scanning the chains. All that one step learns or decides
 //! is one atomic batch with one synced write: the cursor of a chain never moves without its events.
 //!
-//! - [`Journal::step`] writes; see [`step::Step`].
+//! - `Journal::step` writes; see `step.rs`.
 //! - [`query`] reads: one packet, its history, pages of packets, counts, totals.
 //! - [`secrets`] keeps preimages of invoices, sealed.
 
