@@ -234,15 +234,20 @@ fn decode_account(value: &[u8]) -> alloy_rlp::Result<Account> {
 }
 
 /// What a slot holds, as the proof shows; `None` if it shows that the slot is empty.
+///
+/// Empty is what the EVM reads as zero. Ethereum's tries have no leaf for it; anvil's keep one, of the RLP
+/// of zero, for every slot that was read or deleted. Both are bound to the same root, so both prove it.
+///
+/// # Errors
+/// The proof does not lead from `storage_root`, or the value is no canonical RLP integer of 32 bytes at most.
 pub fn read_storage(storage_root: &B256, slot: &B256, proof: &[Bytes]) -> Result<Option<B256>, MptError> {
     let Some(value) = lookup(storage_root, &keccak256(slot), proof)? else { return Ok(None) };
     let malformed = MptError::SlotValue { slot: *slot };
     let number = U256::decode(&mut value.as_slice()).map_err(|_| malformed)?;
-    // A stored zero is no state of a real trie: deleting is how zero is stored.
-    if number.is_zero() || alloy_rlp::encode(number) != value {
+    if alloy_rlp::encode(number) != value {
         return Err(malformed);
     }
-    Ok(Some(number.into()))
+    Ok((!number.is_zero()).then(|| number.into()))
 }
 
 /// Proves that a slot holds exactly this value.

@@ -11,10 +11,10 @@ use crate::attestor::AttestorPool;
 use crate::chain::{Chain, ClientStatus, ClientType, RelayItem};
 use crate::error::ChainError;
 use crate::proven::{AttestedEvidence, Evidence, Proven};
-use alloy::primitives::{Address, B256, Bytes, keccak256};
+use alloy::primitives::{Address, B256, Bytes};
 use alloy::rpc::types::EIP1186AccountProofResponse;
 use crosspoint_light_proofs::attested::{self, storage_slot};
-use crosspoint_light_proofs::mpt::{self, MptError};
+use crosspoint_light_proofs::mpt;
 use crosspoint_protocol::ack;
 use crosspoint_protocol::ids::Height;
 use crosspoint_protocol::path::Path;
@@ -41,17 +41,6 @@ fn expectation(item: &RelayItem) -> (Path, Option<B256>) {
     }
 }
 
-/// What a slot holds, as the proof shows. Anvil keeps a slot that was set back to zero in its trie, as the
-/// RLP of zero, where Ethereum removes it: for a reader both say that nothing is stored. No proof of
-/// absence is made of it, because only deleted commitments are ever zeroed and only receipts proven absent.
-fn slot_value(root: &B256, slot: &B256, proof: &[Bytes]) -> Result<Option<B256>, MptError> {
-    const ZERO: &[u8] = &[0x80];
-    if mpt::lookup(root, &keccak256(slot), proof)?.as_deref() == Some(ZERO) {
-        return Ok(None);
-    }
-    mpt::read_storage(root, slot, proof)
-}
-
 /// Reads slots of `account` in the state of `block`, each proven from the block's state root.
 pub(super) async fn slots(
     session: Session<'_>,
@@ -74,7 +63,7 @@ pub(super) async fn slots(
             return Err(session.malformed(METHOD, "not one storage proof per slot"));
         }
         for (slot, answer) in chunk.iter().zip(answer.storage_proof) {
-            let value = slot_value(&found.storage_root, slot, &answer.proof)
+            let value = mpt::read_storage(&found.storage_root, slot, &answer.proof)
                 .map_err(|e| session.lie(format!("the storage proof at block {height}: {e}")))?;
             proven.push(ProvenSlot { value, proof: answer.proof });
         }

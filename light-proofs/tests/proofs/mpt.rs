@@ -125,10 +125,19 @@ fn an_account_is_exactly_four_fields() {
 #[test]
 fn a_stored_value_is_a_canonical_number() {
     let slot = B256::repeat_byte(1);
-    for bad in [vec![0x80], vec![0x82, 0, 1], vec![0x81, 5], vec![5, 5], vec![0xc1, 5], vec![]] {
+    for bad in [vec![0], vec![0x82, 0, 1], vec![0x81, 5], vec![5, 5], vec![0xc1, 5], vec![]] {
         let (root, proof) = trie::prove(&BTreeMap::from([(keccak256(slot), bad.clone())]), &keccak256(slot));
         assert_eq!(read_storage(&root, &slot, &proof), Err(MptError::SlotValue { slot }), "{bad:?}");
     }
+}
+
+#[test]
+fn a_leaf_of_zero_is_an_empty_slot() {
+    let slot = B256::repeat_byte(1);
+    let leaf = BTreeMap::from([(keccak256(slot), vec![0x80])]);
+    let (root, proof) = trie::prove(&leaf, &keccak256(slot));
+    assert_eq!(verify_storage_absence(&root, &slot, &proof), Ok(()));
+    assert_eq!(verify_storage(&root, &slot, &B256::ZERO, &proof), Err(MptError::AbsentSlot { slot }));
 }
 
 #[test]
