@@ -315,13 +315,18 @@ async fn a_tendermint_client_believes_what_is_proved_to_it() {
         trust_level: tendermint_client::TrustLevel::ONE_THIRD,
         trusting_period: TRUSTING_PERIOD,
         max_clock_drift: 10,
-        latest: tendermint_client::Latest { height: Height(2), time },
+        latest: tendermint_client::Latest {
+            height: Height(2),
+            time,
+            hash: trusted.hash().as_bytes().try_into().unwrap(),
+        },
         frozen: false,
         generation: 0,
     };
     let mut status = checkpoint_client(&chain, &solo, 2).await;
     status.client_type = ClientType::Tendermint;
     status.trusted = Tip { height: Height(2), time };
+    status.trusted_hash = trusted.hash().as_bytes().to_vec();
 
     let elsewhere = inbound(1, time, "alice", 2);
     let mut never = packet.clone();
@@ -350,6 +355,9 @@ async fn a_tendermint_client_believes_what_is_proved_to_it() {
     let (_, reached) = tendermint_client::verify_update(&client_state, &state, header, proven.time).unwrap();
     jmt::verify_absence(&reached.root, &elsewhere.receipt_path().to_bytes(), &evidence.proofs[0]).unwrap();
 
+    // A client that trusts another header is on another fork: what this node says proves nothing to it.
+    let fork = ClientStatus { trusted_hash: vec![7; 32], ..status.clone() };
+    assert!(matches!(chain.prove_update(&fork).await, Err(ChainError::Untrustworthy { .. })));
     // Nothing is proved to a client that is frozen, expired, or of another chain.
     let frozen = ClientStatus { frozen: true, ..status.clone() };
     assert!(matches!(chain.prove(&frozen, &items).await, Err(ChainError::Frozen(_))));

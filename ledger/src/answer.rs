@@ -18,7 +18,7 @@ use crate::query::{
     SupplyView, TipView,
 };
 use crate::state::access::{ReadRecords, amount_from, from_json};
-use crate::state::records::{DenomInfo, LightClient, Member, OutboxBlock, Proposal, Supply};
+use crate::state::records::{DenomInfo, Member, OutboxBlock, Proposal, Supply};
 use crate::state::store::View;
 use crate::state::{ReadState, Space, StateError, keys};
 
@@ -267,16 +267,13 @@ impl Query<'_> {
     fn client(&self, id: &ClientId) -> Result<ClientView, QueryError> {
         let client = self.view.client(id)?.ok_or_else(|| QueryError::NotFound(format!("client {id}")))?;
         let (height, time) = client.state.trusted();
-        let trusted_hash = match &client.state {
-            LightClient::Attested(state) => state.latest.hash.to_vec(),
-        };
         Ok(ClientView {
             client: id.clone(),
             client_type: client.state.type_name().into(),
             counterparty_chain: client.state.chain().map_err(|error| StateError::Database(error.to_string()))?,
             counterparty_client: client.counterparty,
             trusted: TipView { height, time },
-            trusted_hash,
+            trusted_hash: client.state.trusted_hash().to_vec(),
             trusting_period: client.state.trusting_period(),
             frozen: client.state.frozen(),
             closed: client.closed,

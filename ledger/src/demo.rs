@@ -4,6 +4,7 @@ use alloy_primitives::hex;
 use crosspoint_light_proofs::checkpoint::KeyBinding;
 use crosspoint_light_proofs::signature::SigningKey as BridgeKey;
 use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::ids::ChainId;
 use crosspoint_protocol::sha256;
 use ed25519_dalek::SigningKey;
 use std::collections::BTreeMap;
@@ -49,8 +50,13 @@ pub fn validator_keys(index: u32) -> Option<(SigningKey, BridgeKey)> {
 
 /// The demo's genesis with this many validators of equal power.
 pub fn genesis(validators: u32) -> Result<Genesis, GenesisError> {
+    genesis_of(CHAIN_ID, validators)
+}
+
+/// The same for a chain of another name, for tests of more than one.
+pub fn genesis_of(chain_id: &str, validators: u32) -> Result<Genesis, GenesisError> {
     let unusable = |problem: String| GenesisError { problems: vec![problem] };
-    let chain_id = CHAIN_ID.parse().map_err(|error| unusable(format!("{error}")))?;
+    let chain_id: ChainId = chain_id.parse().map_err(|error| unusable(format!("{error}")))?;
     let bind = |index: u32| {
         let (consensus, bridge) = validator_keys(index)?;
         let binding = KeyBinding::new(&chain_id, &consensus, &bridge);

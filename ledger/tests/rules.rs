@@ -397,5 +397,12 @@ fn a_closed_client_refunds_what_has_no_ack_and_settles_what_has_one() {
     let msg = chain.lock_msg(1, preimage(4).hashlock());
     chain.refused("mall", Message::Lock(msg), code::CLIENT);
     assert_eq!(chain.balance("mall", &sfs()), 600_000_000 - 30);
+    // Its attestors go on, as if the chain lived: the final state stays, and is not frozen by their earlier time.
+    evm.mine(chain.now + 5);
+    chain.ok("relayer", Message::Relay(batch(&mut evm, vec![])));
+    let evidence = join_evidence(&[evm.update()]);
+    chain.refused("bob", Message::SubmitMisbehaviour { client: attested(), evidence }, code::CLIENT);
+    let view: ClientView = chain.query("/client", b"attested-0");
+    assert!(!view.frozen && view.closed && view.trusted.time.0 == u64::MAX, "{view:?}");
     chain.check_books();
 }

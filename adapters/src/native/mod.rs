@@ -29,6 +29,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crosspoint_ledger::address::AccountId;
 use crosspoint_ledger::query::{AccountView, ClientView, SupplyView};
+use crosspoint_ledger::tx::action::TendermintSpec;
 use crosspoint_ledger::tx::message::Message;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
@@ -112,6 +113,13 @@ impl NativeChain {
     #[must_use]
     pub const fn settings(&self) -> &NativeSettings {
         &self.settings
+    }
+
+    /// A `tendermint` client of this chain that trusts its newest header, for another chain's governance to decide on.
+    /// The header is only as honest as the first endpoint that answers: compare it before approving.
+    pub async fn client_spec(&self, trusting_period: u64) -> Result<TendermintSpec, ChainError> {
+        let header = self.endpoints.first_good(|endpoint| async move { tendermint::anchor(&endpoint).await }).await?;
+        Ok(TendermintSpec { chain_id: self.id().clone(), header: header.encode().into(), trusting_period })
     }
 
     /// What became of a transaction, by its hash: the answer to [`ChainError::OutcomeUnknown`].

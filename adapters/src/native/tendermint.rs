@@ -28,6 +28,18 @@ struct Anchored {
     update: Option<Header>,
 }
 
+/// A header to begin trust with: what this endpoint says is the newest. Nothing older vouches for it, so it is as
+/// honest as the endpoint, and is compared by those who approve it.
+pub(crate) async fn anchor(endpoint: &Endpoint) -> Result<Header, ChainError> {
+    let height = endpoint.status().await?.latest.height;
+    Ok(Header {
+        signed_header: endpoint.signed_header(height).await?,
+        validators: endpoint.validators(height).await?,
+        trusted_height: height,
+        trusted_next_validators: endpoint.validators(height.next()).await?,
+    })
+}
+
 /// Proves items, or with none of them moves the client on.
 pub(crate) async fn prove(
     endpoint: &Endpoint,
@@ -100,10 +112,9 @@ async fn prove_item(
 async fn advance(endpoint: &Endpoint, client: &ClientStatus, target: Height) -> Result<Anchored, ChainError> {
     let trusted = endpoint.signed_header(client.trusted.height).await?.header;
     let state = consensus_state(endpoint, &trusted)?;
-    if state.time != client.trusted.time {
-        return Err(
-            endpoint.untrustworthy(format!("header {} has another time than the client trusts", trusted.height))
-        );
+    let Hash::Sha256(hash) = trusted.hash() else { return Err(endpoint.malformed("commit", "no hash")) };
+    if hash != client.trusted_hash.as_slice() {
+        return Err(endpoint.untrustworthy(format!("header {} is not the one that the client trusts", trusted.height)));
     }
     if target == client.trusted.height {
         return Ok(Anchored { tip: client.trusted, root: state.root, update: None });
@@ -114,7 +125,7 @@ async fn advance(endpoint: &Endpoint, client: &ClientStatus, target: Height) -> 
         trust_level: TrustLevel::ONE_THIRD,
         trusting_period: client.trusting_period,
         max_clock_drift: CLOCK_DRIFT,
-        latest: Latest { height: client.trusted.height, time: client.trusted.time },
+        latest: Latest { height: client.trusted.height, time: client.trusted.time, hash },
         frozen: false,
         generation: client.generation,
     };

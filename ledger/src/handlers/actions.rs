@@ -1,6 +1,5 @@
 //! What governance's actions do.
 
-use crosspoint_light_proofs::attested::{self, ExecutionHeader};
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ClientId, Timestamp};
 
@@ -12,7 +11,7 @@ use crate::genesis::{is_member_name, is_symbol};
 use crate::state::access::{ReadRecords, WriteRecords};
 use crate::state::records::{Client, Consensus, DenomInfo, LightClient, Member};
 use crate::state::{Space, WriteState, keys};
-use crate::tx::action::{Action, AttestedSpec, ClientSpec, Limits, NewDenom, NewMember};
+use crate::tx::action::{Action, ClientSpec, Limits, NewDenom, NewMember};
 
 fn fail<T>(reason: impl Into<String>) -> Result<T, HandlerError> {
     Err(HandlerError::Action(reason.into()))
@@ -30,7 +29,7 @@ pub fn execute(state: &mut impl WriteState, env: &BlockEnv<'_>, action: Action) 
         Action::SetLimits { client, denom, limits } => set_limits(state, &client, &denom, &limits),
         Action::SetVoucherCap { denom, symbol, cap } => set_voucher_cap(state, denom, symbol, cap),
         Action::ReanchorClient { client, spec } => reanchor(state, env, &client, &spec),
-        Action::CloseClient { client, spec } => close(state, &client, &spec),
+        Action::CloseClient { client, spec } => close(state, env, &client, &spec),
         Action::SetGovernors { governors, quorum, delay } => {
             check_members(state, &governors)?;
             if quorum == 0 || usize::try_from(quorum).unwrap_or(usize::MAX) > governors.len() {
@@ -123,62 +122,15 @@ fn set_limits(state: &mut impl WriteState, id: &ClientId, denom: &Denom, limits:
     Ok(state.put_json(Space::Provable, keys::limits(id, denom), limits)?)
 }
 
-/// An attested client that trusts the specification's header.
-fn attested_client(spec: &AttestedSpec, generation: u64) -> Result<attested::ClientState, HandlerError> {
-    let wrong = |error: &dyn std::fmt::Display| HandlerError::Action(format!("the client's specification: {error}"));
-    let threshold = usize::try_from(spec.threshold).unwrap_or(usize::MAX);
-    let attestors = attested::Attestors::new(spec.attestors.clone(), threshold).map_err(|error| wrong(&error))?;
-    let header = ExecutionHeader::decode(&spec.header).map_err(|error| wrong(&error))?;
-    if spec.trusting_period == 0 || spec.gateway.is_zero() {
-        return Err(wrong(&"the trusting period is 0 or the gateway the zero address"));
-    }
-    Ok(attested::ClientState {
-        evm_chain_id: spec.chain_id,
-        genesis_hash: spec.genesis_hash,
-        attestors,
-        epoch: spec.epoch,
-        latest: attested::Latest {
-            number: header.number,
-            hash: header.hash,
-            time: header.time,
-            state_root: header.state_root,
-        },
-        trusting_period: spec.trusting_period,
-        store_address: spec.gateway,
-        base_slot: spec.base_slot,
-        frozen: false,
-        generation,
-    })
-}
-
-/// The client's first trusted state.
-fn put_anchor(state: &mut impl WriteState, id: &ClientId, client: &Client) -> Result<(), HandlerError> {
-    match &client.state {
-        LightClient::Attested(known) => {
-            let record = Consensus::Attested { state: known.latest_consensus(), hash: known.latest.hash };
-            let key = keys::consensus(id, known.generation, known.latest.number);
-            state.put_json(Space::Provable, key, &record)?;
-        }
-    }
-    Ok(state.put_client(id, client)?)
-}
-
-fn light_client(spec: &ClientSpec, generation: u64) -> Result<LightClient, HandlerError> {
-    match spec {
-        ClientSpec::Attested(spec) => attested_client(spec, generation).map(LightClient::Attested),
-        ClientSpec::Tendermint(_) => fail("tendermint clients cannot be created on this chain yet"),
-    }
-}
-
 fn create_client(state: &mut impl WriteState, env: &BlockEnv<'_>, spec: &ClientSpec) -> Result<(), HandlerError> {
-    let light = light_client(spec, 0)?;
+    let (light, consensus) = client::anchor(spec, 0, env.now)?;
     let name = light.type_name();
     let number = state.number(&keys::counter(name))?;
     state.put_number(keys::counter(name), number.saturating_add(1));
     let id: ClientId = format!("{name}-{number}").parse().or_else(|error| fail(format!("{error}")))?;
     let client = Client { state: light, counterparty: None, paused: false, closed: false };
     client::check_usable(&client, &id, env.now)?;
-    put_anchor(state, &id, &client)?;
+    client::put(state, &id, &client, &consensus)?;
     state.emit(Event::ClientCreated { client: id, client_type: name.into() });
     Ok(())
 }
@@ -195,15 +147,18 @@ fn register(state: &mut impl WriteState, id: &ClientId, counterparty: ClientId) 
 }
 
 /// The same chain and store, with a new anchor of the next generation.
-fn next_generation(client: &Client, id: &ClientId, spec: &ClientSpec) -> Result<LightClient, HandlerError> {
-    let next = light_client(spec, client.state.generation().saturating_add(1))?;
-    let same = match (&client.state, &next) {
-        (LightClient::Attested(old), LightClient::Attested(new)) => {
-            (old.evm_chain_id, old.genesis_hash, old.store_address, old.base_slot)
-                == (new.evm_chain_id, new.genesis_hash, new.store_address, new.base_slot)
-        }
-    };
-    if same { Ok(next) } else { fail(format!("client {id} follows another chain or store; that never changes")) }
+fn next_generation(
+    client: &Client,
+    id: &ClientId,
+    spec: &ClientSpec,
+    now: Timestamp,
+) -> Result<(LightClient, Consensus), HandlerError> {
+    let (next, consensus) = client::anchor(spec, client.state.generation().saturating_add(1), now)?;
+    if client.state.same_counterparty(&next) {
+        Ok((next, consensus))
+    } else {
+        fail(format!("client {id} follows another chain or store; that never changes"))
+    }
 }
 
 fn reanchor(
@@ -216,25 +171,30 @@ fn reanchor(
     if client.closed {
         return Err(HandlerError::ClientClosed(id.clone()));
     }
-    client.state = next_generation(&client, id, spec)?;
+    let (next, consensus) = next_generation(&client, id, spec, env.now)?;
+    client.state = next;
     client::check_usable(&client, id, env.now)?;
-    put_anchor(state, id, &client)?;
+    client::put(state, id, &client, &consensus)?;
     state.emit(Event::ClientReanchored { client: id.clone(), generation: client.state.generation() });
     Ok(())
 }
 
 /// A final state with a time after every timeout; nothing can follow it.
-fn close(state: &mut impl WriteState, id: &ClientId, spec: &ClientSpec) -> Result<(), HandlerError> {
+fn close(
+    state: &mut impl WriteState,
+    env: &BlockEnv<'_>,
+    id: &ClientId,
+    spec: &ClientSpec,
+) -> Result<(), HandlerError> {
     let mut client = client::known(state, id)?;
     if client.closed {
         return Err(HandlerError::ClientClosed(id.clone()));
     }
-    client.state = next_generation(&client, id, spec)?;
-    match &mut client.state {
-        LightClient::Attested(last) => last.latest.time = Timestamp(u64::MAX),
-    }
-    client.closed = true;
-    put_anchor(state, id, &client)?;
+    let (mut last, mut consensus) = next_generation(&client, id, spec, env.now)?;
+    last.set_time(Timestamp(u64::MAX));
+    consensus.set_time(Timestamp(u64::MAX));
+    (client.state, client.closed) = (last, true);
+    client::put(state, id, &client, &consensus)?;
     state.emit(Event::ClientClosed { client: id.clone() });
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Why a message or an item does not take effect.
 
-use crosspoint_light_proofs::attested::{AttestedError, CodecError};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::book::BookError;
 use crosspoint_protocol::denom::{Denom, DenomError};
@@ -10,6 +9,7 @@ use crosspoint_protocol::lock::LockError;
 use crosspoint_protocol::secret::Hashlock;
 use crosspoint_protocol::window::WindowError;
 
+use super::client::{ClientCodecError, LightClientError};
 use super::limits::LimitError;
 use crate::address::AccountId;
 use crate::code;
@@ -114,7 +114,7 @@ pub enum HandlerError {
         /// The client.
         client: ClientId,
         /// Why.
-        source: Box<AttestedError>,
+        source: Box<LightClientError>,
     },
     /// An update, evidence or proof that cannot be read.
     #[error("client {client}: {source}")]
@@ -122,7 +122,7 @@ pub enum HandlerError {
         /// The client.
         client: ClientId,
         /// Why.
-        source: CodecError,
+        source: ClientCodecError,
     },
     /// No trusted state at this height.
     #[error("client {client} trusts no state at height {height}")]
@@ -260,7 +260,7 @@ impl HandlerError {
             // The relayer rebuilds the proof at a later height.
             Self::LockEvent(error) => matches!(error, LockEventError::TooEarly { .. }),
             Self::NoConsensus { .. } | Self::ConsensusExpired { .. } => true,
-            Self::LightClient { source, .. } => matches!(**source, AttestedError::NotLatest { .. }),
+            Self::LightClient { source, .. } => source.is_retryable(),
             Self::State(_)
             | Self::NotMember(_)
             | Self::NotAllowed { .. }

@@ -67,7 +67,7 @@ pub fn handle(
         Message::Claim(items) => batch::claims(state, env, index, &items),
         Message::Void(items) => batch::voids(state, env, index, &items),
         Message::Relay(relay) => batch::relay(state, env, index, &relay),
-        Message::SubmitMisbehaviour { client, evidence } => client::misbehaviour(state, &client, &evidence),
+        Message::SubmitMisbehaviour { client, evidence } => client::misbehaviour(state, &client, &evidence, env.now),
         Message::WithdrawOwed { denom } => points::withdraw_owed(state, sender, &denom),
         Message::Pause { client } => governance::set_pause(state, sender, client, true),
         Message::Unpause { client } => governance::set_pause(state, sender, client, false),

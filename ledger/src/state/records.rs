@@ -2,7 +2,7 @@
 //! big-endian integers.
 
 use alloy_primitives::B256;
-use crosspoint_light_proofs::attested;
+use crosspoint_light_proofs::{attested, tendermint};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::htlc::{HoldState, LockState};
 use crosspoint_protocol::ids::{ChainId, ClientId, Height, Sequence, Timestamp};
@@ -89,6 +89,8 @@ pub struct Client {
 pub enum LightClient {
     /// m-of-n statements about an EVM chain.
     Attested(attested::ClientState),
+    /// Commits of a CometBFT chain.
+    Tendermint(tendermint::ClientState),
 }
 
 /// A state a client trusts.
@@ -102,6 +104,32 @@ pub enum Consensus {
         /// The block's hash, to see conflicts by.
         hash: B256,
     },
+    /// Of a CometBFT chain.
+    Tendermint {
+        /// Root, time and who signs next.
+        state: tendermint::ConsensusState,
+        /// The header's hash, to see conflicts by.
+        hash: B256,
+    },
+}
+
+impl Consensus {
+    /// The time of the state.
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        match self {
+            Self::Attested { state, .. } => state.time,
+            Self::Tendermint { state, .. } => state.time,
+        }
+    }
+
+    /// Sets the time: of a final state, which comes after every timeout.
+    pub const fn set_time(&mut self, time: Timestamp) {
+        match self {
+            Self::Attested { state, .. } => state.time = time,
+            Self::Tendermint { state, .. } => state.time = time,
+        }
+    }
 }
 
 /// A packet sent from here.
@@ -164,6 +192,7 @@ impl LightClient {
     pub const fn type_name(&self) -> &'static str {
         match self {
             Self::Attested(_) => "attested",
+            Self::Tendermint(_) => "tendermint",
         }
     }
 
@@ -171,6 +200,7 @@ impl LightClient {
     pub fn chain(&self) -> Result<ChainId, crosspoint_protocol::ids::IdError> {
         match self {
             Self::Attested(state) => format!("eip155-{}", state.evm_chain_id).parse(),
+            Self::Tendermint(state) => Ok(state.chain_id.clone()),
         }
     }
 
@@ -179,6 +209,16 @@ impl LightClient {
     pub const fn trusted(&self) -> (Height, Timestamp) {
         match self {
             Self::Attested(state) => (state.latest.number, state.latest.time),
+            Self::Tendermint(state) => (state.latest.height, state.latest.time),
+        }
+    }
+
+    /// The hash of the newest header it trusts.
+    #[must_use]
+    pub fn trusted_hash(&self) -> B256 {
+        match self {
+            Self::Attested(state) => state.latest.hash,
+            Self::Tendermint(state) => state.latest.hash.into(),
         }
     }
 
@@ -187,6 +227,7 @@ impl LightClient {
     pub const fn trusting_period(&self) -> u64 {
         match self {
             Self::Attested(state) => state.trusting_period,
+            Self::Tendermint(state) => state.trusting_period,
         }
     }
 
@@ -195,6 +236,7 @@ impl LightClient {
     pub const fn generation(&self) -> u64 {
         match self {
             Self::Attested(state) => state.generation,
+            Self::Tendermint(state) => state.generation,
         }
     }
 
@@ -203,6 +245,7 @@ impl LightClient {
     pub const fn frozen(&self) -> bool {
         match self {
             Self::Attested(state) => state.frozen,
+            Self::Tendermint(state) => state.frozen,
         }
     }
 
@@ -211,6 +254,36 @@ impl LightClient {
     pub const fn is_evm(&self) -> bool {
         match self {
             Self::Attested(_) => true,
+            Self::Tendermint(_) => false,
+        }
+    }
+
+    /// Sets the newest header's time: of a final state, which comes after every timeout.
+    pub const fn set_time(&mut self, time: Timestamp) {
+        match self {
+            Self::Attested(state) => state.latest.time = time,
+            Self::Tendermint(state) => state.latest.time = time,
+        }
+    }
+
+    /// From now on it believes nothing.
+    pub const fn freeze(&mut self) {
+        match self {
+            Self::Attested(state) => state.frozen = true,
+            Self::Tendermint(state) => state.frozen = true,
+        }
+    }
+
+    /// Whether `other` follows the same chain and the same store on it.
+    #[must_use]
+    pub fn same_counterparty(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Attested(old), Self::Attested(new)) => {
+                (old.evm_chain_id, old.genesis_hash, old.store_address, old.base_slot)
+                    == (new.evm_chain_id, new.genesis_hash, new.store_address, new.base_slot)
+            }
+            (Self::Tendermint(old), Self::Tendermint(new)) => old.chain_id == new.chain_id,
+            (Self::Attested(_), Self::Tendermint(_)) | (Self::Tendermint(_), Self::Attested(_)) => false,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Which evidence freezes the client.
 
 use crosspoint_protocol::ids::Timestamp;
+use std::cmp::Ordering;
 
-use super::state::{ClientState, ConsensusState, Header};
+use super::state::{ClientState, ConsensusState, Header, Latest};
 use super::verify::{Strictness, TendermintError, verify_header};
 
 /// Whether two headers prove that the chain contradicts itself: both verify, each from the consensus
@@ -22,15 +23,20 @@ pub fn check_misbehaviour(
     if conflict { Ok(()) } else { Err(TendermintError::NoConflict) }
 }
 
-/// Whether one header that verifies contradicts the consensus state the client already has for the
-/// header's height. `Ok` means proven: freeze.
+/// Whether one header that verifies contradicts a header the client trusts: another one of its height, or
+/// one whose time runs against the heights. `Ok` means proven: freeze.
 pub fn check_conflict(
     client: &ClientState,
     trusted: &ConsensusState,
     header: &Header,
-    known: &ConsensusState,
+    known: &Latest,
     now: Timestamp,
 ) -> Result<(), TendermintError> {
     let found = verify_header(client, trusted, header, now, Strictness::Misbehaviour)?;
-    if found == *known { Err(TendermintError::NoConflict) } else { Ok(()) }
+    let conflict = match header.height().cmp(&known.height) {
+        Ordering::Equal => header.hash() != known.hash,
+        Ordering::Greater => found.time < known.time,
+        Ordering::Less => found.time > known.time,
+    };
+    if conflict { Ok(()) } else { Err(TendermintError::NoConflict) }
 }

@@ -10,4 +10,4 @@ mod verify;
 pub use codec::{CodecError, MAX_HEADER_BYTES, MAX_VALIDATORS};
 pub use misbehaviour::{check_conflict, check_misbehaviour};
 pub use state::{ClientState, ConsensusState, Header, Latest, TrustLevel, TrustLevelError};
-pub use verify::{TendermintError, verify_update};
+pub use verify::{TendermintError, anchor, verify_update};

@@ -2,9 +2,9 @@
 
 use crosspoint_protocol::ids::{ChainId, Height, Timestamp};
 use serde::{Deserialize, Serialize};
-use tendermint::Time;
 use tendermint::block::signed_header::SignedHeader;
 use tendermint::validator::Set as ValidatorSet;
+use tendermint::{Hash, Time};
 
 use super::codec::CodecError;
 use crate::serde_hex;
@@ -73,6 +73,9 @@ pub struct Latest {
     pub height: Height,
     /// Its time, floored to seconds.
     pub time: Timestamp,
+    /// Its hash.
+    #[serde(with = "serde_hex::array")]
+    pub hash: [u8; 32],
 }
 
 /// What the client knows.
@@ -130,6 +133,16 @@ impl Header {
     #[must_use]
     pub fn height(&self) -> Height {
         Height(self.signed_header.header.height.value())
+    }
+
+    /// The header's hash.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        match self.signed_header.header.hash() {
+            Hash::Sha256(hash) => hash,
+            // What hashing a header never gives.
+            Hash::None => [0; 32],
+        }
     }
 }
 

@@ -130,7 +130,7 @@ pub fn verify_update(
     if state.time < client.latest.time {
         return Err(TendermintError::TimeNotAfter { trusted: client.latest.height });
     }
-    let latest = Latest { height, time: state.time };
+    let latest = Latest { height, time: state.time, hash: header.hash() };
     Ok((ClientState { latest, ..client.clone() }, state))
 }
 
@@ -141,6 +141,28 @@ pub(super) enum Strictness {
     Update,
     /// Evidence: its time may be.
     Misbehaviour,
+}
+
+/// A client that trusts this header from the start, and the header's state. Who it may trust is decided by
+/// governance; what is checked is that the header is one: of this chain, signed by more than two thirds of its own
+/// set, not from the future. The header's trusted height and set are ignored.
+pub fn anchor(
+    client: ClientState,
+    header: &Header,
+    now: Timestamp,
+) -> Result<(ClientState, ConsensusState), TendermintError> {
+    check_bounds(&client, header)?;
+    let untrusted = untrusted(header);
+    let verifier = ProdVerifier::default();
+    let state = consensus_state(header)?;
+    if state.time.0 > now.0.saturating_add(client.max_clock_drift) {
+        return Err(TendermintError::FromTheFuture { time: state.time, now });
+    }
+    for verdict in [verifier.verify_validator_sets(&untrusted), verifier.verify_commit(&untrusted)] {
+        believed(verdict, header, state.time, now)?;
+    }
+    let latest = Latest { height: header.height(), time: state.time, hash: header.hash() };
+    Ok((ClientState { latest, ..client }, state))
 }
 
 /// Verifies one header from a trusted consensus state.
@@ -158,18 +180,7 @@ pub(super) fn verify_header(
     if now >= expiry {
         return Err(TendermintError::Expired { expiry, now });
     }
-    let counts = [
-        header.validators.validators().len(),
-        header.trusted_next_validators.validators().len(),
-        header.signed_header.commit.signatures.len(),
-    ];
-    if let Some(count) = counts.into_iter().find(|count| *count > MAX_VALIDATORS) {
-        return Err(TendermintError::TooManyValidators(count));
-    }
-    let chain_id = &header.signed_header.header.chain_id;
-    if chain_id.as_str() != client.chain_id.as_str() {
-        return Err(TendermintError::WrongChain { found: chain_id.as_str().into(), expected: client.chain_id.clone() });
-    }
+    check_bounds(client, header)?;
     let next_validators_hash = Hash::Sha256(trusted.next_validators_hash);
     if header.trusted_next_validators.hash() != next_validators_hash {
         return Err(TendermintError::TrustedSetMismatch);
@@ -177,8 +188,7 @@ pub(super) fn verify_header(
     if header.height() <= header.trusted_height {
         return Err(TendermintError::HeightNotAbove { found: header.height(), trusted: header.trusted_height });
     }
-    let inner = &header.signed_header.header;
-    let (header_time, _) = split(inner.time).ok_or(TendermintError::OutOfRange("header time"))?;
+    let (header_time, _) = split(header.signed_header.header.time).ok_or(TendermintError::OutOfRange("header time"))?;
     let trusted_id =
         Id::try_from(client.chain_id.as_str().to_owned()).map_err(|_| TendermintError::OutOfRange("chain id"))?;
     let trusted_state = TrustedBlockState {
@@ -187,11 +197,6 @@ pub(super) fn verify_header(
         height: header.trusted_height.0.try_into().map_err(|_| TendermintError::OutOfRange("trusted height"))?,
         next_validators: &header.trusted_next_validators,
         next_validators_hash,
-    };
-    let untrusted = UntrustedBlockState {
-        signed_header: &header.signed_header,
-        validators: &header.validators,
-        next_validators: None,
     };
     let (numerator, denominator) = client.trust_level.parts();
     let options = Options {
@@ -202,16 +207,55 @@ pub(super) fn verify_header(
     };
     let clock = time(now, 0)?;
     let verifier = ProdVerifier::default();
+    let untrusted = untrusted(header);
     let verdict = match strictness {
         Strictness::Update => verifier.verify_update_header(untrusted, trusted_state, &options, clock),
         Strictness::Misbehaviour => verifier.verify_misbehaviour_header(untrusted, trusted_state, &options, clock),
     };
+    believed(verdict, header, header_time, now)?;
+    consensus_state(header)
+}
+
+const fn untrusted(header: &Header) -> UntrustedBlockState<'_> {
+    UntrustedBlockState { signed_header: &header.signed_header, validators: &header.validators, next_validators: None }
+}
+
+fn believed(verdict: Verdict, header: &Header, time: Timestamp, now: Timestamp) -> Result<(), TendermintError> {
     match verdict {
-        Verdict::Success => consensus_state(header),
+        Verdict::Success => Ok(()),
         Verdict::NotEnoughTrust(tally) => {
             Err(TendermintError::NotEnoughTrust { signed: tally.tallied, total: tally.total })
         }
-        Verdict::Invalid(detail) => Err(named(detail, header, header_time, now)),
+        Verdict::Invalid(detail) => Err(named(detail, header, time, now)),
+    }
+}
+
+/// The sizes that the client handles, and the chain that it follows.
+fn check_bounds(client: &ClientState, header: &Header) -> Result<(), TendermintError> {
+    let counts = [
+        header.validators.validators().len(),
+        header.trusted_next_validators.validators().len(),
+        header.signed_header.commit.signatures.len(),
+    ];
+    if let Some(count) = counts.into_iter().find(|count| *count > MAX_VALIDATORS) {
+        return Err(TendermintError::TooManyValidators(count));
+    }
+    let chain_id = &header.signed_header.header.chain_id;
+    if chain_id.as_str() == client.chain_id.as_str() {
+        Ok(())
+    } else {
+        Err(TendermintError::WrongChain { found: chain_id.as_str().into(), expected: client.chain_id.clone() })
+    }
+}
+
+impl ClientState {
+    /// Fails if nothing can be proven to the client now: it is frozen, or its newest header too old.
+    pub fn check_usable(&self, now: Timestamp) -> Result<(), TendermintError> {
+        if self.frozen {
+            return Err(TendermintError::Frozen);
+        }
+        let expiry = Timestamp(self.latest.time.0.saturating_add(self.trusting_period));
+        if now >= expiry { Err(TendermintError::Expired { expiry, now }) } else { Ok(()) }
     }
 }
 

@@ -129,6 +129,12 @@ impl Block {
         ConsensusState { root: self.app_hash, time: Timestamp(self.secs), nanos: 500_000_000, next_validators_hash }
     }
 
+    /// The block as a client's newest header.
+    pub(crate) fn latest(&self) -> Latest {
+        let Hash::Sha256(hash) = self.inner().hash() else { panic!("no hash") };
+        Latest { height: Height(self.height), time: Timestamp(self.secs), hash }
+    }
+
     /// A client whose newest header is this block.
     pub(crate) fn client(&self) -> ClientState {
         ClientState {
@@ -136,7 +142,7 @@ impl Block {
             trust_level: TrustLevel::ONE_THIRD,
             trusting_period: 1_000,
             max_clock_drift: 10,
-            latest: Latest { height: Height(self.height), time: Timestamp(self.secs) },
+            latest: self.latest(),
             frozen: false,
             generation: 0,
         }

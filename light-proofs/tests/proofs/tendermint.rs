@@ -1,7 +1,7 @@
-use crate::chain::{Block, CHAIN, validators};
+use crate::chain::{self, Block, CHAIN, validators};
 use crosspoint_light_proofs::tendermint::{
-    ClientState, CodecError, ConsensusState, Header, MAX_HEADER_BYTES, TendermintError, TrustLevel, check_conflict,
-    check_misbehaviour, verify_update,
+    ClientState, CodecError, ConsensusState, Header, MAX_HEADER_BYTES, TendermintError, TrustLevel, anchor,
+    check_conflict, check_misbehaviour, verify_update,
 };
 use crosspoint_protocol::ids::{Height, Timestamp};
 use proptest::prelude::*;
@@ -148,10 +148,33 @@ fn two_headers_of_one_height_freeze() {
     let ahead = Block { secs: 5_000, ..fork.clone() };
     assert_eq!(check(&one, &ahead), Ok(()));
 
-    let known = one.consensus();
-    assert_eq!(check_conflict(&client, &state, &fork.update(&trusted), &known, NOW), Ok(()));
-    let same = check_conflict(&client, &state, &one.update(&trusted), &known, NOW);
-    assert_eq!(same, Err(TendermintError::NoConflict));
+    let against =
+        |known: &Block, block: &Block| check_conflict(&client, &state, &block.update(&trusted), &known.latest(), NOW);
+    assert_eq!(against(&one, &fork), Ok(()));
+    assert_eq!(against(&one, &one), Err(TendermintError::NoConflict));
+    assert_eq!(against(&one, &higher_but_earlier), Ok(()));
+    assert_eq!(against(&higher_but_earlier, &one), Ok(()));
+    assert_eq!(against(&one, &Block::new(13, 1_101, &trusted.next)), Err(TendermintError::NoConflict));
+    assert!(matches!(against(&one, &minority), Err(TendermintError::QuorumNotReached { .. })));
+}
+
+#[test]
+fn a_client_starts_from_a_header_that_is_one() {
+    let block = genesis();
+    let header = block.update(&block);
+    let (client, state) = anchor(block.client(), &header, NOW).unwrap();
+    assert_eq!((client.latest, state), (block.latest(), block.consensus()));
+    let minority = Block { signers: 2, ..block.clone() };
+    let short = anchor(block.client(), &minority.update(&block), NOW);
+    assert!(matches!(short, Err(TendermintError::QuorumNotReached { .. })), "{short:?}");
+    let mut wrong_set = header.clone();
+    wrong_set.validators = chain::set(&chain::validators(7..9));
+    assert_eq!(anchor(block.client(), &wrong_set, NOW), Err(TendermintError::SetMismatch));
+    let elsewhere = Block { chain_id: "other-1", ..block.clone() };
+    let wrong = anchor(block.client(), &elsewhere.update(&block), NOW);
+    assert!(matches!(wrong, Err(TendermintError::WrongChain { .. })));
+    let early = anchor(block.client(), &header, Timestamp(block.secs - 11));
+    assert!(matches!(early, Err(TendermintError::FromTheFuture { .. })));
 }
 
 #[test]

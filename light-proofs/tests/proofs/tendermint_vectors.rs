@@ -28,7 +28,11 @@ fn client(signed: &SignedHeader, trusting_period: u64) -> ClientState {
         trust_level: TrustLevel::ONE_THIRD,
         trusting_period,
         max_clock_drift: 10,
-        latest: Latest { height: Height(signed.header.height.value()), time: state_of(signed).time },
+        latest: Latest {
+            height: Height(signed.header.height.value()),
+            time: state_of(signed).time,
+            hash: signed.header.hash().as_bytes().try_into().unwrap(),
+        },
         frozen: false,
         generation: 0,
     }

@@ -14,5 +14,6 @@ mod crashes;
 mod happy;
 mod hostile;
 mod lies;
+mod pair;
 mod refunds;
 mod tokens;
