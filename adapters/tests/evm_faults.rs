@@ -21,9 +21,8 @@ use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::evm::{BASE_SLOT, EvmChain, Finality};
 use crosspoint_adapters::proven::{Evidence, Proven};
 use crosspoint_adapters::signer::Signer;
-use crosspoint_light_proofs::attested::{
-    Attestors, ClientState, ConsensusState, Latest, verify_account, verify_update,
-};
+use crosspoint_light_proofs::attested::{Attestors, ClientState, Latest, verify_update};
+use crosspoint_light_proofs::evm::VerifiedAccount;
 use crosspoint_light_proofs::signature::SigningKey;
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
@@ -119,8 +118,8 @@ impl Follower {
         if proven.items.is_empty() {
             return;
         }
-        let state = ConsensusState { root: self.state.latest.state_root, time: self.state.latest.time };
-        let account = verify_account(&state, &self.state, &evidence.account_proof).unwrap();
+        let (root, store, base) = (self.state.latest.state_root, self.state.store_address, self.state.base_slot);
+        let account = VerifiedAccount::prove(&root, &store, base, &evidence.account_proof).unwrap();
         assert_eq!(proven.items.len(), evidence.storage_proofs.len());
         for (item, proof) in proven.items.iter().zip(&evidence.storage_proofs) {
             match item {

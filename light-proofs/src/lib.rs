@@ -9,6 +9,7 @@
 //! | [`tendermint`] | that less than a third of a set it trusted within the trusting period is dishonest | headers of a CometBFT chain, across changes of the validator set | a fork that nobody shows it as evidence |
 //! | [`checkpoint`] | that less than a third of bridge power, rotated-out keys included, is compromised within the trusting period | headers of a native chain, cheaply on EVM | whether a checkpoint's header is the one that consensus made: bridge keys vouch for it |
 //! | [`attested`] | that fewer than the threshold of attestors lie | finalized headers of an EVM chain without checkable consensus | the EVM chain's own consensus: a quorum of attestors is the whole assumption |
+//! | [`qbft`] | that less than a third of a validator set it trusted within the trusting period is dishonest, and seals no other chain with the same keys | headers of a QBFT or IBFT chain, across changes of the set | validators kept in a contract; which chain a seal is for |
 //! | [`jmt`] | the app hash in a header of the native chain | that a key holds a value, or nothing | any other height |
 //! | [`mpt`] | the state root in a header of an EVM chain | an account, a storage slot, an empty slot | any other block |
 //!
@@ -24,8 +25,10 @@
 
 pub mod attested;
 pub mod checkpoint;
+pub mod evm;
 pub mod jmt;
 pub mod mpt;
+pub mod qbft;
 pub mod serde_hex;
 pub mod signature;
 pub mod tendermint;

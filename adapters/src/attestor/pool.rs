@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
-use crosspoint_light_proofs::attested::{Attestors, ExecutionHeader, Header, Statement};
+use crosspoint_light_proofs::attested::{Attestors, Header, Statement};
+use crosspoint_light_proofs::evm::ExecutionHeader;
 use crosspoint_light_proofs::signature::recover;
 use crosspoint_protocol::ids::{ChainId, Height};
 use futures::StreamExt;

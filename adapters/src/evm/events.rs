@@ -17,7 +17,7 @@ use crate::error::ChainError;
 use alloy::primitives::{B256, Bytes, FixedBytes, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::{SolCall, SolEventInterface};
-use crosspoint_light_proofs::attested::storage_slot;
+use crosspoint_light_proofs::evm::storage_slot;
 use crosspoint_protocol::ack::{self, Acknowledgement, UNIVERSAL_ERROR_ACK};
 use crosspoint_protocol::ids::{ClientId, Height, Sequence};
 use crosspoint_protocol::path::Path;

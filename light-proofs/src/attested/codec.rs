@@ -5,10 +5,10 @@ use alloy_primitives::{Address, B256, Bytes};
 use crosspoint_protocol::ids::Height;
 use prost::Message;
 
-use super::header::MAX_HEADER_RLP;
 use super::rotation::{Rotation, SignedRotation};
 use super::statement::{Header, Statement};
 use super::verify::{Attestors, AttestorsError, MAX_ATTESTORS};
+use crate::evm::MAX_HEADER_RLP;
 use crate::mpt::{MAX_NODE_LEN, MAX_NODES};
 
 /// Most bytes of an encoded [`Header`].

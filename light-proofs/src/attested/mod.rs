@@ -2,15 +2,11 @@
 //! proofs of the gateway contract's storage (`docs/protocol.md`, Attestations and EVM storage).
 
 mod codec;
-mod header;
-mod membership;
 mod rotation;
 mod statement;
 mod verify;
 
 pub use codec::{CodecError, MAX_HEADER_BYTES, MAX_PROOF_BYTES, MAX_ROTATION_BYTES, decode_nodes, encode_nodes};
-pub use header::{ExecutionHeader, HeaderError, MAX_HEADER_RLP};
-pub use membership::{VerifiedAccount, storage_slot, verify_absence, verify_account, verify_membership};
 pub use rotation::{Rotation, SignedRotation, verify_rotation};
 pub use statement::{Header, Statement};
 pub use verify::{

@@ -4,9 +4,8 @@ use alloy_primitives::{Address, B256};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::header::{ExecutionHeader, HeaderError};
 use super::statement::{Header, Statement};
-use crate::mpt::MptError;
+use crate::evm::{ExecutionHeader, HeaderError};
 use crate::signature::{SignatureError, recover_ascending};
 
 /// Most attestors of a set.
@@ -289,9 +288,6 @@ pub enum AttestedError {
     /// The new attestor set is not one.
     #[error(transparent)]
     Attestors(#[from] AttestorsError),
-    /// A state proof fails.
-    #[error(transparent)]
-    Proof(#[from] MptError),
     /// The evidence given contradicts neither itself nor what the client trusts.
     #[error("the evidence shows no conflict")]
     NoConflict,

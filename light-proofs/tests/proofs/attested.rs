@@ -2,11 +2,11 @@ use crate::support::{high_s, keys, unhex, vector};
 use crate::trie;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use crosspoint_light_proofs::attested::{
-    AttestedError, Attestors, AttestorsError, ClientState, CodecError, ConsensusState, ExecutionHeader, Header,
-    HeaderError, Latest, MAX_HEADER_BYTES, Rotation, SignedRotation, Statement, check_conflict, check_misbehaviour,
-    decode_nodes, encode_nodes, storage_slot, verify_absence, verify_account, verify_membership, verify_rotation,
-    verify_update,
+    AttestedError, Attestors, AttestorsError, ClientState, CodecError, ConsensusState, Header, Latest,
+    MAX_HEADER_BYTES, Rotation, SignedRotation, Statement, check_conflict, check_misbehaviour, decode_nodes,
+    encode_nodes, verify_rotation, verify_update,
 };
+use crosspoint_light_proofs::evm::{ExecutionHeader, HeaderError, VerifiedAccount, storage_slot};
 use crosspoint_light_proofs::mpt::MptError;
 use crosspoint_light_proofs::signature::{SignatureError, SigningKey};
 use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 
 const NOW: Timestamp = Timestamp(1_100);
 const STORE: Address = Address::repeat_byte(0x5e);
+const BASE: B256 = B256::repeat_byte(0xba);
 
 /// A header's RLP with this many fields, from the 15 of the first headers upward.
 fn header_rlp(number: u64, time: u64, state_root: B256, fields: usize) -> Bytes {
@@ -333,14 +334,13 @@ fn a_threshold_is_more_than_half_and_at_most_all() {
     assert_eq!(Attestors::new(vec![one, one], 2), Err(AttestorsError::NotAscending(one)));
 }
 
-/// The gateway contract's storage with some commitments, and the state above it.
-fn stored(target: &Path) -> (ClientState, ConsensusState, Vec<Bytes>, Vec<Bytes>) {
-    let (_, client, _) = world();
+/// The gateway contract's storage with some commitments, and the root of the state above it.
+fn stored(target: &Path) -> (B256, Vec<Bytes>, Vec<Bytes>) {
     let slots: BTreeMap<_, _> =
-        (1..50).map(|i| (storage_slot(&receipt(i), &client.base_slot), U256::from_be_bytes([i as u8; 32]))).collect();
-    let (storage_root, storage_proof) = trie::storage(&slots, &storage_slot(target, &client.base_slot));
+        (1..50).map(|i| (storage_slot(&receipt(i), &BASE), U256::from_be_bytes([i as u8; 32]))).collect();
+    let (storage_root, storage_proof) = trie::storage(&slots, &storage_slot(target, &BASE));
     let (root, account_proof) = trie::state(&STORE, trie::account(storage_root), 60, &STORE);
-    (client, ConsensusState { root, time: NOW }, account_proof, storage_proof)
+    (root, account_proof, storage_proof)
 }
 
 fn receipt(sequence: u64) -> Path {
@@ -349,24 +349,23 @@ fn receipt(sequence: u64) -> Path {
 
 #[test]
 fn commitments_are_proven_present_or_absent_in_the_contracts_storage() {
-    let (client, state, account, storage) = stored(&receipt(7));
-    assert_eq!(verify_membership(&state, &client, &receipt(7), &[7; 32], &account, &storage), Ok(()));
-    assert!(verify_absence(&state, &client, &receipt(7), &account, &storage).is_err());
-    let mismatch = verify_membership(&state, &client, &receipt(7), &[8; 32], &account, &storage);
-    assert!(matches!(mismatch, Err(AttestedError::Proof(MptError::ValueMismatch { .. }))));
-    assert!(verify_membership(&state, &client, &receipt(8), &[7; 32], &account, &storage).is_err(), "another path");
-    let other_slot = ClientState { base_slot: B256::repeat_byte(1), ..client.clone() };
-    assert!(verify_membership(&state, &other_slot, &receipt(7), &[7; 32], &account, &storage).is_err());
-    let other_store = ClientState { store_address: Address::repeat_byte(0x5f), ..client.clone() };
-    assert!(verify_membership(&state, &other_store, &receipt(7), &[7; 32], &account, &storage).is_err());
+    let (root, account, storage) = stored(&receipt(7));
+    let store = VerifiedAccount::prove(&root, &STORE, BASE, &account).unwrap();
+    assert_eq!(store.verify_membership(&receipt(7), &[7; 32], &storage), Ok(()));
+    assert!(store.verify_absence(&receipt(7), &storage).is_err());
+    let mismatch = store.verify_membership(&receipt(7), &[8; 32], &storage);
+    assert!(matches!(mismatch, Err(MptError::ValueMismatch { .. })));
+    assert!(store.verify_membership(&receipt(8), &[7; 32], &storage).is_err(), "another path");
+    let other_slot = VerifiedAccount::prove(&root, &STORE, B256::repeat_byte(1), &account).unwrap();
+    assert!(other_slot.verify_membership(&receipt(7), &[7; 32], &storage).is_err());
+    assert!(VerifiedAccount::prove(&root, &Address::repeat_byte(0x5f), BASE, &account).is_err(), "another account");
 
-    let (client, state, account, storage) = stored(&receipt(999));
-    assert_eq!(verify_absence(&state, &client, &receipt(999), &account, &storage), Ok(()));
-    let verified = verify_account(&state, &client, &account).unwrap();
-    assert_eq!(verified.verify_absence(&receipt(999), &storage), Ok(()));
-    let zero = verified.verify_membership(&receipt(999), &[0; 32], &storage);
-    assert_eq!(zero, Err(MptError::ZeroValue.into()), "absence is never a membership of zero");
-    assert!(verified.verify_membership(&receipt(999), &[1; 32], &storage).is_err());
+    let (root, account, storage) = stored(&receipt(999));
+    let store = VerifiedAccount::prove(&root, &STORE, BASE, &account).unwrap();
+    assert_eq!(store.verify_absence(&receipt(999), &storage), Ok(()));
+    let zero = store.verify_membership(&receipt(999), &[0; 32], &storage);
+    assert_eq!(zero, Err(MptError::ZeroValue), "absence is never a membership of zero");
+    assert!(store.verify_membership(&receipt(999), &[1; 32], &storage).is_err());
 }
 
 #[test]
@@ -384,7 +383,7 @@ fn updates_and_proofs_round_trip_and_are_bounded() {
     assert!(matches!(Header::decode(&vec![0; MAX_HEADER_BYTES + 1]), Err(CodecError::TooLong { .. })));
     assert_eq!(Header::decode(&[]), Err(CodecError::Field("statement")));
 
-    let (_, _, account, _) = stored(&receipt(7));
+    let (_, account, _) = stored(&receipt(7));
     assert_eq!(decode_nodes(&encode_nodes(&account)).unwrap(), account);
     assert!(decode_nodes(&encode_nodes(&vec![Bytes::new(); 66])).is_err());
     assert!(decode_nodes(&encode_nodes(&[Bytes::from(vec![0; 1_025])])).is_err());

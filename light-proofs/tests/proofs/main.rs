@@ -15,6 +15,7 @@ mod checkpoint;
 mod jmt;
 mod jmt_tree;
 mod mpt;
+mod qbft;
 mod support;
 mod tendermint;
 mod tendermint_vectors;

@@ -2,9 +2,9 @@
 
 use alloy_primitives::B256;
 use crosspoint_light_proofs::attested::{
-    self, AttestedError, Attestors, ClientState, ExecutionHeader, Header, Latest, check_conflict, check_misbehaviour,
-    verify_update,
+    self, AttestedError, Attestors, ClientState, Header, Latest, check_conflict, check_misbehaviour, verify_update,
 };
+use crosspoint_light_proofs::evm::ExecutionHeader;
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
 
 use super::{Step, refusal, unreadable, wrong_spec};

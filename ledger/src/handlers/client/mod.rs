@@ -5,8 +5,10 @@ mod attested;
 mod tendermint;
 
 use alloy_primitives::Bytes;
-use crosspoint_light_proofs::attested::{AttestedError, VerifiedAccount, verify_account};
+use crosspoint_light_proofs::attested::AttestedError;
+use crosspoint_light_proofs::evm::VerifiedAccount;
 use crosspoint_light_proofs::jmt::{self, JmtError};
+use crosspoint_light_proofs::mpt::MptError;
 use crosspoint_light_proofs::tendermint::TendermintError;
 use crosspoint_light_proofs::{attested as attested_proofs, tendermint as tendermint_proofs};
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
@@ -28,9 +30,12 @@ pub enum LightClientError {
     /// A `tendermint` client.
     #[error(transparent)]
     Tendermint(#[from] TendermintError),
+    /// A proof in an EVM chain's state.
+    #[error(transparent)]
+    Evm(#[from] MptError),
     /// A proof in a native chain's store.
     #[error(transparent)]
-    Store(#[from] JmtError),
+    Native(#[from] JmtError),
     /// Not the one proof that an item has.
     #[error("an item has one ICS-23 proof, not {0}")]
     ProofCount(usize),
@@ -228,7 +233,9 @@ impl Verifier {
         }
         let store = match (&client.state, &consensus) {
             (LightClient::Attested(known), Consensus::Attested { state, .. }) => {
-                ProvenStore::Evm(verify_account(state, known, &to_nodes(shared_proof)).map_err(refusal(id))?)
+                let proof = to_nodes(shared_proof);
+                let account = VerifiedAccount::prove(&state.root, &known.store_address, known.base_slot, &proof);
+                ProvenStore::Evm(account.map_err(refusal(id))?)
             }
             (LightClient::Tendermint(_), Consensus::Tendermint { state, .. }) => ProvenStore::Native(state.root),
             // A client never changes its type.

@@ -58,7 +58,12 @@ fn number(bytes: &[u8], name: &'static str) -> Result<u64, HeaderError> {
 impl ExecutionHeader {
     /// Decodes a header's RLP.
     pub fn decode(rlp: &[u8]) -> Result<Self, HeaderError> {
-        if rlp.len() > MAX_HEADER_RLP {
+        Self::decode_up_to(rlp, MAX_HEADER_RLP)
+    }
+
+    /// Decodes a header's RLP of at most `max` bytes.
+    pub(crate) fn decode_up_to(rlp: &[u8], max: usize) -> Result<Self, HeaderError> {
+        if rlp.len() > max {
             return Err(HeaderError::TooLong(rlp.len()));
         }
         let mut rest = rlp;
