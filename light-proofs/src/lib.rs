@@ -10,6 +10,7 @@
 //! | [`checkpoint`] | that less than a third of bridge power, rotated-out keys included, is compromised within the trusting period | headers of a native chain, cheaply on EVM | whether a checkpoint's header is the one that consensus made: bridge keys vouch for it |
 //! | [`attested`] | that fewer than the threshold of attestors lie | finalized headers of an EVM chain without checkable consensus | the EVM chain's own consensus: a quorum of attestors is the whole assumption |
 //! | [`qbft`] | that less than a third of a validator set it trusted within the trusting period is dishonest, and seals no other chain with the same keys | headers of a QBFT or IBFT chain, across changes of the set | validators kept in a contract; which chain a seal is for |
+//! | [`ethereum_pos`] | that two thirds of a sync committee, drawn from all validators, are honest | finalized headers of Ethereum, across forks and committees | what committees do that stake cannot be slashed for |
 //! | [`jmt`] | the app hash in a header of the native chain | that a key holds a value, or nothing | any other height |
 //! | [`mpt`] | the state root in a header of an EVM chain | an account, a storage slot, an empty slot | any other block |
 //!
@@ -25,6 +26,7 @@
 
 pub mod attested;
 pub mod checkpoint;
+pub mod ethereum_pos;
 pub mod evm;
 pub mod jmt;
 pub mod mpt;

@@ -10,6 +10,7 @@
 )]
 
 mod attested;
+mod beacon;
 mod chain;
 mod checkpoint;
 mod jmt;
@@ -17,6 +18,7 @@ mod jmt_tree;
 mod mpt;
 mod qbft;
 mod support;
+mod sync_committee;
 mod tendermint;
 mod tendermint_vectors;
 mod trie;

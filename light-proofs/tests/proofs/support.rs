@@ -3,15 +3,25 @@
 use crosspoint_light_proofs::signature::SigningKey;
 use serde_json::Value;
 
-/// The text of a vector file; `None`, with a word on standard error, if the vectors are not there.
-pub(crate) fn vector_text(path: &str) -> Option<String> {
-    let dir = std::env::var("CROSSPOINT_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into());
-    let text = std::fs::read_to_string(format!("{dir}/{path}"));
-    if text.is_err() {
+/// Where the vectors are.
+fn vectors_dir() -> String {
+    std::env::var("CROSSPOINT_VECTORS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into())
+}
+
+/// A vector file; `None`, with a word on standard error, if the vectors are not there.
+pub(crate) fn vector_bytes(path: &str) -> Option<Vec<u8>> {
+    let dir = vectors_dir();
+    let bytes = std::fs::read(format!("{dir}/{path}"));
+    if bytes.is_err() {
         eprintln!("SKIPPED: no {path} in {dir}; set CROSSPOINT_VECTORS");
     }
-    text.ok()
+    bytes.ok()
+}
+
+/// The text of a vector file, likewise.
+pub(crate) fn vector_text(path: &str) -> Option<String> {
+    Some(String::from_utf8(vector_bytes(path)?).unwrap())
 }
 
 /// A vector file as JSON.
@@ -21,8 +31,7 @@ pub(crate) fn vector(path: &str) -> Option<Value> {
 
 /// All JSON files of a vector folder, by name.
 pub(crate) fn vectors(folder: &str) -> Vec<(String, Value)> {
-    let dir = std::env::var("CROSSPOINT_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into());
+    let dir = vectors_dir();
     let Ok(files) = std::fs::read_dir(format!("{dir}/{folder}")) else {
         eprintln!("SKIPPED: no {folder} in {dir}; set CROSSPOINT_VECTORS");
         return vec![];
