@@ -30,6 +30,7 @@ pub mod ethereum_pos;
 pub mod evm;
 pub mod jmt;
 pub mod mpt;
+pub mod multistore;
 pub mod qbft;
 pub mod serde_hex;
 pub mod signature;
