@@ -2,6 +2,9 @@
 
 use crosspoint_protocol::ids::Timestamp;
 use std::cmp::Ordering;
+use tendermint::block::CommitSig;
+use tendermint::crypto::default::signature::Verifier;
+use tendermint::vote::{Type, ValidatorIndex, Vote};
 
 use super::state::{ClientState, ConsensusState, Header, Latest};
 use super::verify::{Strictness, TendermintError, verify_header};
@@ -15,8 +18,8 @@ pub fn check_misbehaviour(
     (other, other_trusted): (&Header, &ConsensusState),
     now: Timestamp,
 ) -> Result<(), TendermintError> {
-    verify_header(client, one_trusted, one, now, Strictness::Misbehaviour)?;
-    verify_header(client, other_trusted, other, now, Strictness::Misbehaviour)?;
+    verify_evidence(client, one_trusted, one, now)?;
+    verify_evidence(client, other_trusted, other, now)?;
     let (low, high) = if one.height() <= other.height() { (one, other) } else { (other, one) };
     let (low, high) = (&low.signed_header.header, &high.signed_header.header);
     let conflict = if low.height == high.height { low.hash() != high.hash() } else { high.time <= low.time };
@@ -32,11 +35,44 @@ pub fn check_conflict(
     known: &Latest,
     now: Timestamp,
 ) -> Result<(), TendermintError> {
-    let found = verify_header(client, trusted, header, now, Strictness::Misbehaviour)?;
+    let found = verify_evidence(client, trusted, header, now)?;
     let conflict = match header.height().cmp(&known.height) {
         Ordering::Equal => header.hash() != known.hash,
         Ordering::Greater => found.time < known.time,
         Ordering::Less => found.time > known.time,
     };
     if conflict { Ok(()) } else { Err(TendermintError::NoConflict) }
+}
+
+/// A header believed as evidence: every signature in its commit must verify, also those past two thirds, which an
+/// update need not look at (CometBFT, `VerifyCommitLightAllSignatures`). Nobody is accused by a forged one.
+fn verify_evidence(
+    client: &ClientState,
+    trusted: &ConsensusState,
+    header: &Header,
+    now: Timestamp,
+) -> Result<ConsensusState, TendermintError> {
+    let state = verify_header(client, trusted, header, now, Strictness::Misbehaviour)?;
+    let commit = &header.signed_header.commit;
+    for (index, signature) in commit.signatures.iter().enumerate() {
+        let CommitSig::BlockIdFlagCommit { validator_address, timestamp, signature } = signature else { continue };
+        let vote = Vote {
+            vote_type: Type::Precommit,
+            height: commit.height,
+            round: commit.round,
+            block_id: Some(commit.block_id),
+            timestamp: Some(*timestamp),
+            validator_address: *validator_address,
+            validator_index: ValidatorIndex::try_from(index).map_err(|_| TendermintError::OutOfRange("index"))?,
+            signature: None,
+            extension: vec![],
+            extension_signature: None,
+        };
+        let invalid = || TendermintError::InvalidSignature { validator: validator_address.to_string() };
+        let signer = header.validators.validator(*validator_address).ok_or_else(invalid)?;
+        let signature = signature.as_ref().ok_or(TendermintError::MalformedCommit("a signature is missing"))?;
+        let bytes = vote.into_signable_vec(header.signed_header.header.chain_id.clone());
+        signer.verify_signature::<Verifier>(&bytes, signature).map_err(|_| invalid())?;
+    }
+    Ok(state)
 }

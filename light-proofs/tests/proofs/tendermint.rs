@@ -159,6 +159,25 @@ fn two_headers_of_one_height_freeze() {
 }
 
 #[test]
+fn evidence_needs_every_signature_to_verify_also_those_past_two_thirds() {
+    let trusted = genesis();
+    let (client, state) = (trusted.client(), trusted.consensus());
+    let one = Block::new(12, 1_100, &trusted.next).update(&trusted);
+    let mut fork = Block { app_hash: [99; 32], ..Block::new(12, 1_100, &trusted.next) }.update(&trusted);
+    let check = |fork: &Header| check_misbehaviour(&client, (&one, &state), (fork, &state), NOW);
+    assert_eq!(check(&fork), Ok(()));
+    // The last of four signatures is one of the other header: three of four carry it, as an update.
+    let last = one.signed_header.commit.signatures.last().unwrap().clone();
+    *fork.signed_header.commit.signatures.last_mut().unwrap() = last;
+    assert!(verify_update(&client, &state, &fork, NOW).is_ok());
+    assert!(matches!(check(&fork), Err(TendermintError::InvalidSignature { .. })));
+    assert!(matches!(
+        check_conflict(&client, &state, &fork, &Block::new(12, 1_100, &trusted.next).latest(), NOW),
+        Err(TendermintError::InvalidSignature { .. })
+    ));
+}
+
+#[test]
 fn a_client_starts_from_a_header_that_is_one() {
     let block = genesis();
     let header = block.update(&block);
