@@ -131,6 +131,7 @@ async fn a_quorum_signs_a_final_header_and_the_light_client_believes_it() {
             state_root: genesis.header.state_root,
         },
         trusting_period: 1_000_000,
+        anchor: Height(0),
         store_address: Address::ZERO,
         base_slot: B256::ZERO,
         frozen: false,

@@ -73,6 +73,7 @@ async fn follower(world: &World) -> Follower {
         trusting_period: 14 * 24 * 3600,
         frozen: false,
         generation: 0,
+        anchor: latest.number,
         store_address: world.gateway(),
         base_slot: BASE_SLOT,
     };

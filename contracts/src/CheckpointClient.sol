@@ -166,7 +166,8 @@ contract CheckpointClient is ICheckpointClient {
         return true;
     }
 
-    /// @dev One side of a contradiction: a stored header, or a certificate by a set that is or was trusted.
+    /// @dev One side of a contradiction: a stored header, or a certificate by a set that is or was trusted, not for a
+    /// height below the root. So what was signed before a re-anchoring cannot freeze the client again and again.
     function _evidence(bytes32 client, Client storage c, Header memory root, bytes calldata state)
         private
         view
@@ -179,6 +180,7 @@ contract CheckpointClient is ICheckpointClient {
         }
         bytes calldata certificate;
         (header, certificate) = Checkpoints.readUpdate(state);
+        if (header.height < root.height) revert BelowRoot(header.height, root.height);
         bytes32 set = header.setHash;
         if (set != c.setHash && set != root.setHash && set != root.nextSetHash) revert WrongSet(set, c.setHash);
         digest = Checkpoints.digest(header, c.chainIdHash);

@@ -226,6 +226,30 @@ contract ClientTest is GatewayTest {
         assertEq(_supply(VOUCHER).held, 10, "held");
     }
 
+    function test_evidence_from_before_a_re_anchoring_does_not_freeze_again() public {
+        bytes memory anchor = chain.header();
+        bytes memory a = chain.signed(3, chain.time() + 3, keccak256("a"), 3);
+        bytes memory b = chain.signed(3, chain.time() + 3, keccak256("b"), 3);
+        lightClient.misbehaviour(CLIENT, anchor, a, b);
+        for (uint256 i = 0; i < 5; ++i) {
+            chain.endBlock(1);
+        }
+        bytes memory root = chain.header();
+        registry.reanchor(CLIENT, root);
+        // The set is the same: without a bound anybody could freeze the route again after each re-anchoring.
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.BelowRoot.selector, 3, 6));
+        lightClient.misbehaviour(CLIENT, root, a, b);
+        chain.endBlock(1);
+        lightClient.update(CLIENT, chain.update());
+        bytes memory known = bytes.concat(hex"00", chain.header());
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.BelowRoot.selector, 3, 6));
+        lightClient.misbehaviour(CLIENT, root, a, known);
+        assertTrue(!_status().frozen, "not frozen");
+        bytes memory fresh = chain.signed(7, chain.time(), keccak256("c"), 3);
+        lightClient.misbehaviour(CLIENT, root, fresh, known);
+        assertTrue(_status().frozen, "frozen by what is new");
+    }
+
     function test_a_healthy_client_is_not_re_anchored() public {
         bytes memory header = chain.header();
         vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.NotFrozenNorExpired.selector, CLIENT));

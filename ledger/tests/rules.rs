@@ -367,6 +367,34 @@ fn a_client_is_moved_by_a_quorum_only_and_frozen_by_conflicting_ones() {
 }
 
 #[test]
+fn evidence_from_before_a_re_anchoring_does_not_freeze_again() {
+    let mut evm = Evm::new();
+    let mut chain = Chain::linked(&evm);
+    let keys = evm.keys.clone();
+    // A quorum attests two headers of one number, both on top of the trusted one.
+    let trusted = evm.head().clone();
+    let pair: Vec<Vec<u8>> = [1, 2]
+        .map(|second| {
+            evm.mine(chain.now + second);
+            let mut statement = evm.statement(&trusted, evm.head());
+            statement.number = crosspoint_protocol::ids::Height(trusted.number + 1);
+            crosspoint_light_proofs::attested::Header::sign(statement, evm.head().rlp.clone(), &keys).encode()
+        })
+        .to_vec();
+    let evidence = Message::SubmitMisbehaviour { client: attested(), evidence: join_evidence(&pair) };
+    let events = chain.ok("bob", evidence.clone());
+    assert!(matches!(events[0], Event::ClientFrozen { .. }));
+    for second in 3..8 {
+        evm.mine(chain.now + second);
+    }
+    evm.update();
+    chain.decide(Action::ReanchorClient { client: attested(), spec: Box::new(ClientSpec::Attested(evm.spec())) });
+    chain.refused("bob", evidence, code::CLIENT);
+    let view: ClientView = chain.query("/client", b"attested-0");
+    assert!(!view.frozen);
+}
+
+#[test]
 fn a_closed_client_refunds_what_has_no_ack_and_settles_what_has_one() {
     let mut evm = Evm::new();
     let mut chain = Chain::linked(&evm);

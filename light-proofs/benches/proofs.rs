@@ -101,6 +101,7 @@ fn attestations(c: &mut Criterion) {
             time: Timestamp(1_000),
             state_root: B256::ZERO,
         },
+        anchor: Height(10),
         trusting_period: 600,
         store_address: Address::ZERO,
         base_slot: B256::ZERO,

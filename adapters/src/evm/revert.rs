@@ -54,6 +54,9 @@ fn client_error(chain: &ChainId, error: &ClientErrors) -> ChainError {
             rejected(format!("the update's time {} is ahead of this chain's", e.time), true)
         }
         ClientErrors::WrongSet(_) => rejected("another validator set signs now; a rotation comes first".into(), true),
+        ClientErrors::BelowRoot(e) => {
+            rejected(format!("evidence for height {} is below the trusted header {}", e.height, e.root), false)
+        }
         ClientErrors::NoConflict(_) => rejected("the evidence shows no conflict".into(), false),
         ClientErrors::Malformed(_) => rejected("the call's bytes are malformed".into(), false),
         ClientErrors::Unauthorized(_) => rejected("the caller may not do this".into(), false),

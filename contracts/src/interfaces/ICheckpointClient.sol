@@ -24,6 +24,7 @@ interface ICheckpointClient is ILightClient {
     error FromTheFuture(uint64 time);
     error WrongSet(bytes32 found, bytes32 expected);
     error NoConflict();
+    error BelowRoot(uint64 height, uint64 root);
     error Malformed();
     error Unauthorized();
 
@@ -32,7 +33,8 @@ interface ICheckpointClient is ILightClient {
 
     /// @notice Freezes a client on two contradicting certificates (same height, other contents; or a higher one with an
     /// earlier time). `trusted` is the 112-byte header of a stored state within its trusting period. `a` and `b` are
-    /// each a stored header (form 0) or a certificate (form 1 or 2) by the current set or by `trusted`'s set or next set.
+    /// each a stored header (form 0) or a certificate (form 1 or 2) by the current set or by `trusted`'s set or next set,
+    /// for a height not below `trusted`'s: so no evidence from before a re-anchoring counts after it.
     function misbehaviour(bytes32 client, bytes calldata trusted, bytes calldata a, bytes calldata b) external;
 
     /// @notice The digest of the trusted header at a height in the client's present generation, 0 if none.

@@ -153,6 +153,9 @@ pub struct ClientState {
     pub epoch: u64,
     /// The newest header it trusts.
     pub latest: Latest,
+    /// The number of the header that its present generation started from. What a quorum said of lower headers was
+    /// judged by who anchored it, and is no evidence any more.
+    pub anchor: Height,
     /// For how many seconds after `latest.time` it trusts its attestors.
     pub trusting_period: u64,
     /// The gateway contract whose storage is proven.
@@ -330,7 +333,8 @@ pub fn verify_update(
 
 /// Whether two statements by quorums of the client's attestors contradict each other. `Ok` means
 /// proven: freeze. They do if they give one number two hashes, as the header attested or as the one
-/// extended, or if the header with the higher number has the earlier time.
+/// extended, or if the header with the higher number has the earlier time. Headers below the client's anchor do not
+/// count: else what froze it once would freeze it again after each re-anchoring.
 pub fn check_misbehaviour(client: &ClientState, one: &Header, other: &Header) -> Result<(), AttestedError> {
     client.check_not_frozen()?;
     for header in [one, other] {
@@ -339,13 +343,14 @@ pub fn check_misbehaviour(client: &ClientState, one: &Header, other: &Header) ->
     }
     let claims = |s: &Statement| [(s.number, s.hash), (s.prev_number, s.prev_hash)];
     let (a, b) = (claims(&one.statement), claims(&other.statement));
-    if a.iter().any(|(number, hash)| b.iter().any(|(n, h)| n == number && h != hash)) {
+    let counts = |number: &Height| *number >= client.anchor;
+    if a.iter().any(|(number, hash)| counts(number) && b.iter().any(|(n, h)| n == number && h != hash)) {
         return Ok(());
     }
     // The times count only where both headers are the ones attested.
     if let (Ok(a), Ok(b)) = (attested_header(one), attested_header(other)) {
         let (low, high) = if a.number <= b.number { (a, b) } else { (b, a) };
-        if low.number < high.number && high.time < low.time {
+        if counts(&low.number) && low.number < high.number && high.time < low.time {
             return Ok(());
         }
     }

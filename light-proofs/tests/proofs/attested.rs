@@ -63,6 +63,7 @@ fn world() -> (Vec<SigningKey>, ClientState, Header) {
             time: Timestamp(1_000),
             state_root: B256::repeat_byte(3),
         },
+        anchor: Height(10),
         trusting_period: 600,
         store_address: STORE,
         base_slot: B256::ZERO,
@@ -244,6 +245,8 @@ fn two_statements_that_contradict_each_other_freeze() {
     let fork = attest(&client, &header_rlp(20, 1_010, B256::repeat_byte(8), 21), 20, &keys);
     assert_eq!(check_misbehaviour(&client, &one, &fork), Ok(()));
     assert_eq!(check_misbehaviour(&client, &one, &one), Err(AttestedError::NoConflict));
+    let above = ClientState { anchor: Height(21), ..client.clone() };
+    assert_eq!(check_misbehaviour(&above, &one, &fork), Err(AttestedError::NoConflict));
     let minority = resign(&fork, &keys[..1]);
     assert!(matches!(check_misbehaviour(&client, &one, &minority), Err(AttestedError::QuorumNotReached { .. })));
     // One says that 20 is this header, the other extends another header 20.

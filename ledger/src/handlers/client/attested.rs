@@ -28,6 +28,7 @@ pub(super) fn anchor(spec: &AttestedSpec, generation: u64) -> Result<(LightClien
         attestors,
         epoch: spec.epoch,
         latest: Latest { number: header.number, hash: header.hash, time: header.time, state_root: header.state_root },
+        anchor: header.number,
         trusting_period: spec.trusting_period,
         store_address: spec.gateway,
         base_slot: spec.base_slot,
