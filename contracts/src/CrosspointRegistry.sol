@@ -214,10 +214,35 @@ contract CrosspointRegistry is ICrosspointRegistry, AccessManaged {
             supply.locked = lane.out;
             supply.vault = lane.backing;
         }
-        // A listed token need not have a symbol.
-        try IERC20Metadata(lane.token).symbol() returns (string memory symbol) {
-            supply.symbol = symbol;
-        } catch {}
+        supply.symbol = _symbol(lane.token);
+    }
+
+    /// @dev A token's symbol, at most 32 printable characters; empty if it has none. Some tokens give a bytes32, a listed
+    /// one may give anything: it must not be able to make these lists, and so the audit, unreadable.
+    function _symbol(address token) private view returns (string memory) {
+        bytes memory request = abi.encodeCall(IERC20Metadata.symbol, ());
+        uint256 size = 0;
+        uint256 length = 32;
+        bytes32 word;
+        assembly ("memory-safe") {
+            let answer := mload(0x40)
+            if staticcall(100000, token, add(request, 32), mload(request), answer, 96) { size := returndatasize() }
+            word := mload(answer)
+            if gt(size, 95) {
+                if lt(mload(add(answer, 32)), 32) { length := mload(add(answer, 32)) }
+                word := mload(add(answer, 64))
+            }
+        }
+        if (size != 32 && size < 96) return "";
+        bytes memory symbol = new bytes(length);
+        uint256 kept = 0;
+        for (uint256 i = 0; i < length; ++i) {
+            if (word[i] > 0x1f && word[i] < 0x7f) symbol[kept++] = word[i];
+        }
+        assembly ("memory-safe") {
+            mstore(symbol, kept)
+        }
+        return string(symbol);
     }
 
     function _openLane(bytes32 client, string memory denom, string memory packetDenom, IGatewayAdmin.Lane memory lane)

@@ -125,6 +125,26 @@ contract RegistryTest is GatewayTest {
         assertEq(registry.tokenOf(CLIENT, VOUCHER), address(voucher), "token");
     }
 
+    function test_no_token_makes_the_lists_unreadable() public {
+        OddSymbol odd = new OddSymbol();
+        registry.listToken(CLIENT, address(odd), _noLimits());
+        string memory denom = registry.supplyAt(2).denom;
+        bytes[6] memory answers = [
+            abi.encode(bytes32("MKR")),
+            abi.encode("MKR"),
+            abi.encode("MK\x00R\xff"),
+            hex"4d4b52",
+            abi.encode(uint256(32), type(uint256).max, bytes32("MKRMKRMKRMKRMKRMKRMKRMKRMKRMKRMK")),
+            new bytes(200_000)
+        ];
+        string[6] memory symbols = ["MKR", "MKR", "MKR", "", "MKRMKRMKRMKRMKRMKRMKRMKRMKRMKRMK", ""];
+        for (uint256 i = 0; i < answers.length; ++i) {
+            odd.set(answers[i], i == 3);
+            assertEq(bytes(registry.supplyAt(2).symbol), bytes(symbols[i]), vm.toString(i));
+            assertEq(bytes(registry.supplyOf(CLIENT, denom).denom), bytes(denom), vm.toString(i));
+        }
+    }
+
     function test_members_only_clients_know_their_members() public {
         ICrosspointRegistry.ClientConfig memory config = _config();
         config.client = "checkpoint-1";
@@ -167,5 +187,25 @@ contract RegistryTest is GatewayTest {
         siblings = chain.membership("ibc/outbox/attested-0/sent");
         outbox = abi.encodePacked(uint16(siblings.length / 32), siblings, chain.headOf("sent"), uint16(0));
         gateway.recv("checkpoint-1", chain.update(), outbox, hex"000000");
+    }
+}
+
+/// @dev A token whose `symbol` answers with whatever bytes it was told to, or fails with them.
+contract OddSymbol {
+    bytes private _answer;
+    bool private _fails;
+
+    function set(bytes calldata answer, bool fails) external {
+        (_answer, _fails) = (answer, fails);
+    }
+
+    fallback(bytes calldata) external returns (bytes memory) {
+        bytes memory answer = _answer;
+        if (_fails) {
+            assembly ("memory-safe") {
+                revert(add(answer, 32), mload(answer))
+            }
+        }
+        return answer;
     }
 }
