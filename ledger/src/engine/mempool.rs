@@ -23,6 +23,8 @@ pub struct MempoolLimits {
     pub max_tx_bytes: usize,
     /// Most transactions of one sender.
     pub max_per_sender: usize,
+    /// Most bytes of all transactions of one sender together, so that no member can keep the others out.
+    pub max_bytes_per_sender: usize,
     /// After how many blocks a transaction that could not be included is dropped.
     pub ttl_blocks: u64,
 }
@@ -34,6 +36,7 @@ impl Default for MempoolLimits {
             max_bytes: 64 * 1024 * 1024,
             max_tx_bytes: 1024 * 1024,
             max_per_sender: 5_000,
+            max_bytes_per_sender: 8 * 1024 * 1024,
             ttl_blocks: 600,
         }
     }
@@ -61,6 +64,12 @@ pub enum MempoolError {
     /// This sender has as many transactions waiting as it may.
     #[error("the sender already has {max} transactions waiting; try again after the next block")]
     SenderFull {
+        /// The limit.
+        max: usize,
+    },
+    /// This sender's transactions waiting have as many bytes as they may.
+    #[error("the sender's transactions waiting would have more than {max} bytes; try again after the next block")]
+    SenderBytes {
         /// The limit.
         max: usize,
     },
@@ -96,7 +105,7 @@ impl MempoolError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Full { .. } | Self::SenderFull { .. } | Self::NonceAhead { .. } => true,
+            Self::Full { .. } | Self::SenderFull { .. } | Self::SenderBytes { .. } | Self::NonceAhead { .. } => true,
             Self::TooLarge { .. } | Self::Duplicate | Self::NonceTaken { .. } | Self::NonceUsed { .. } => false,
         }
     }
@@ -115,20 +124,32 @@ pub struct Candidate {
     pub nonce: u64,
     /// The sender's next nonce by the committed state.
     pub next_nonce: u64,
+    /// What its results may take ([`crate::tx::weight`]).
+    pub weight: usize,
 }
 
 #[derive(Debug)]
 struct Waiting {
     tx: Vec<u8>,
+    weight: usize,
     hash: TxHash,
     arrival: u64,
     height: u64,
 }
 
 #[derive(Debug, Default)]
+struct Sender {
+    /// Its next nonce by the committed state.
+    next: u64,
+    /// The bytes of its transactions.
+    bytes: usize,
+    /// By nonce.
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+#[derive(Debug, Default)]
 struct Inner {
-    /// Each sender's transactions by nonce, and the sender's next nonce by the committed state.
-    senders: HashMap<SenderId, (u64, BTreeMap<u64, Waiting>)>,
+    senders: HashMap<SenderId, Sender>,
     /// Whose turn it is, in order of arrival.
     turns: BTreeMap<u64, SenderId>,
     hashes: HashMap<TxHash, (SenderId, u64)>,
@@ -186,7 +207,7 @@ impl Mempool {
     /// # Errors
     /// [`MempoolError`] says why not.
     pub fn insert(&self, candidate: Candidate) -> Result<(), MempoolError> {
-        let Candidate { tx, hash, sender, nonce, next_nonce } = candidate;
+        let Candidate { tx, hash, sender, nonce, next_nonce, weight } = candidate;
         let size = tx.len();
         if size > self.limits.max_tx_bytes {
             return Err(MempoolError::TooLarge { size, max: self.limits.max_tx_bytes });
@@ -198,7 +219,7 @@ impl Mempool {
         }
         self.room(inner, size)?;
         // A block may have been committed since the check: what is known here then is newer.
-        let known = inner.senders.get(&sender).map_or(0, |(known, _)| *known);
+        let known = inner.senders.get(&sender).map_or(0, |sender| sender.next);
         let recent = inner.recent.get(&sender).map_or(0, |(_, next)| *next);
         let next = next_nonce.max(known).max(recent);
         if nonce < next {
@@ -208,12 +229,16 @@ impl Mempool {
         if nonce.saturating_sub(next) >= u64::try_from(max).unwrap_or(u64::MAX) {
             return Err(MempoolError::NonceAhead { nonce, next });
         }
-        if let Some((_, waiting)) = inner.senders.get(&sender) {
+        if let Some(Sender { bytes, waiting, .. }) = inner.senders.get(&sender) {
             if waiting.contains_key(&nonce) {
                 return Err(MempoolError::NonceTaken { nonce });
             }
             if waiting.len() >= max {
                 return Err(MempoolError::SenderFull { max });
+            }
+            let max = self.limits.max_bytes_per_sender;
+            if bytes.saturating_add(size) > max {
+                return Err(MempoolError::SenderBytes { max });
             }
         }
         let arrival = inner.arrivals;
@@ -221,34 +246,35 @@ impl Mempool {
         inner.bytes = inner.bytes.saturating_add(size);
         inner.hashes.insert(hash, (sender, nonce));
         inner.turns.insert(arrival, sender);
-        let (known, waiting) = inner.senders.entry(sender).or_default();
-        *known = next;
-        waiting.insert(nonce, Waiting { tx, hash, arrival, height: inner.height });
+        let entry = inner.senders.entry(sender).or_default();
+        entry.next = next;
+        entry.bytes = entry.bytes.saturating_add(size);
+        entry.waiting.insert(nonce, Waiting { tx, weight, hash, arrival, height: inner.height });
         drop(guard);
         self.arrived.notify_one();
         Ok(())
     }
 
-    /// The transactions for the next block, within its size and count. Turns go by arrival; at each turn a
+    /// The transactions for the next block, within its size, weight and count. Turns go by arrival; at each turn a
     /// sender's lowest nonce goes, if it is the sender's next.
     #[must_use]
-    pub fn reap(&self, max_bytes: usize, max_txs: usize) -> Vec<Vec<u8>> {
+    pub fn reap(&self, max_bytes: usize, max_weight: usize, max_txs: usize) -> Vec<Vec<u8>> {
         let inner = self.inner();
         let mut next: HashMap<&SenderId, u64> = HashMap::new();
         let mut picked = Vec::new();
-        let mut bytes = 0_usize;
+        let (mut bytes, mut weight) = (0_usize, 0_usize);
         for sender in inner.turns.values() {
             if picked.len() >= max_txs {
                 break;
             }
-            let Some((known, waiting)) = inner.senders.get(sender) else { continue };
-            let nonce = next.entry(sender).or_insert(*known);
-            let Some(entry) = waiting.get(nonce) else { continue };
-            let total = bytes.saturating_add(entry.tx.len());
-            if total > max_bytes {
+            let Some(known) = inner.senders.get(sender) else { continue };
+            let nonce = next.entry(sender).or_insert(known.next);
+            let Some(entry) = known.waiting.get(nonce) else { continue };
+            bytes = bytes.saturating_add(entry.tx.len());
+            weight = weight.saturating_add(entry.weight);
+            if bytes > max_bytes || weight > max_weight {
                 break;
             }
-            bytes = total;
             *nonce = nonce.saturating_add(1);
             picked.push(entry.tx.clone());
         }
@@ -258,7 +284,7 @@ impl Mempool {
     /// Whether some transaction could go into a block now.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        self.inner().senders.values().any(|(known, waiting)| waiting.contains_key(known))
+        self.inner().senders.values().any(|sender| sender.waiting.contains_key(&sender.next))
     }
 
     /// Waits until a transaction arrives; at once if one did since the last call.
@@ -280,18 +306,18 @@ impl Mempool {
         for sender in touched {
             let next = next_nonce(&sender);
             inner.recent.insert(sender, (height, next));
-            if let Some((known, waiting)) = inner.senders.get_mut(&sender) {
-                *known = next;
-                gone.extend(waiting.range(..next).map(|(_, entry)| entry.hash));
+            if let Some(known) = inner.senders.get_mut(&sender) {
+                known.next = next;
+                gone.extend(known.waiting.range(..next).map(|(_, entry)| entry.hash));
             }
         }
         let ttl = self.limits.ttl_blocks;
-        let stale = inner.senders.values().flat_map(|(_, waiting)| waiting.values());
+        let stale = inner.senders.values().flat_map(|sender| sender.waiting.values());
         gone.extend(stale.filter(|entry| height.saturating_sub(entry.height) > ttl).map(|entry| entry.hash));
         for hash in gone {
             inner.remove(&hash);
         }
-        inner.senders.retain(|_, (_, waiting)| !waiting.is_empty());
+        inner.senders.retain(|_, sender| !sender.waiting.is_empty());
         inner.recent.retain(|_, (at, _)| height.saturating_sub(*at) < RECENT_BLOCKS);
     }
 
@@ -299,7 +325,7 @@ impl Mempool {
     #[must_use]
     pub fn waiting(&self, limit: usize) -> (usize, usize, Vec<Vec<u8>>) {
         let inner = self.inner();
-        let mut entries: Vec<&Waiting> = inner.senders.values().flat_map(|(_, waiting)| waiting.values()).collect();
+        let mut entries: Vec<&Waiting> = inner.senders.values().flat_map(|sender| sender.waiting.values()).collect();
         entries.sort_unstable_by_key(|entry| entry.arrival);
         (inner.hashes.len(), inner.bytes, entries.into_iter().take(limit).map(|entry| entry.tx.clone()).collect())
     }
@@ -308,10 +334,11 @@ impl Mempool {
 impl Inner {
     fn remove(&mut self, hash: &TxHash) {
         let Some((sender, nonce)) = self.hashes.remove(hash) else { return };
-        let Some((_, waiting)) = self.senders.get_mut(&sender) else { return };
-        if let Some(entry) = waiting.remove(&nonce) {
+        let Some(known) = self.senders.get_mut(&sender) else { return };
+        if let Some(entry) = known.waiting.remove(&nonce) {
             self.turns.remove(&entry.arrival);
             self.bytes = self.bytes.saturating_sub(entry.tx.len());
+            known.bytes = known.bytes.saturating_sub(entry.tx.len());
         }
     }
 }
@@ -324,7 +351,8 @@ mod tests {
         let mut tx = vec![sender; size.max(9)];
         tx[1..9].copy_from_slice(&nonce.to_be_bytes());
         let hash = crosspoint_protocol::sha256(&[&tx]);
-        Candidate { tx, hash, sender: [sender; 20], nonce, next_nonce: 0 }
+        let weight = tx.len().saturating_mul(10);
+        Candidate { tx, hash, sender: [sender; 20], nonce, next_nonce: 0, weight }
     }
 
     fn pool(limits: MempoolLimits) -> Mempool {
@@ -341,9 +369,10 @@ mod tests {
         for (sender, nonce) in [(1, 2), (1, 0), (2, 0), (1, 1), (3, 1)] {
             pool.insert(tx(sender, nonce, 9)).unwrap();
         }
-        assert_eq!(nonces(&pool.reap(1_000, 10)), [(1, 0), (1, 1), (2, 0), (1, 2)]);
-        assert_eq!(nonces(&pool.reap(18, 10)), [(1, 0), (1, 1)]);
-        assert_eq!(nonces(&pool.reap(1_000, 1)), [(1, 0)]);
+        assert_eq!(nonces(&pool.reap(1_000, 10_000, 10)), [(1, 0), (1, 1), (2, 0), (1, 2)]);
+        assert_eq!(nonces(&pool.reap(18, 10_000, 10)), [(1, 0), (1, 1)]);
+        assert_eq!(nonces(&pool.reap(1_000, 10_000, 1)), [(1, 0)]);
+        assert_eq!(nonces(&pool.reap(1_000, 180, 10)), [(1, 0), (1, 1)]);
     }
 
     #[test]
@@ -364,6 +393,20 @@ mod tests {
         assert_eq!(pool.insert(tx(1, 0, 61)), Err(MempoolError::TooLarge { size: 61, max: 60 }));
         pool.insert(tx(1, 0, 60)).unwrap();
         assert!(matches!(pool.insert(tx(2, 0, 60)), Err(MempoolError::Full { .. })));
+    }
+
+    #[test]
+    fn one_sender_cannot_take_all_the_room() {
+        let pool = pool(MempoolLimits { max_bytes: 400, max_bytes_per_sender: 100, ..MempoolLimits::default() });
+        // Nonces that can never be included, because the one before them is missing.
+        pool.insert(tx(1, 1, 60)).unwrap();
+        assert_eq!(pool.insert(tx(1, 2, 60)), Err(MempoolError::SenderBytes { max: 100 }));
+        pool.insert(tx(1, 2, 40)).unwrap();
+        pool.insert(tx(2, 0, 100)).unwrap();
+        assert_eq!(nonces(&pool.reap(1_000, 10_000, 10)), [(2, 0)]);
+        // What a block took makes room again.
+        pool.committed(1, &[tx(1, 1, 60).hash], |_| 2);
+        pool.insert(tx(1, 3, 60)).unwrap();
     }
 
     #[test]

@@ -156,13 +156,14 @@ impl Node {
         self.mempool.precheck(tx.len(), &hash)?;
         let checked = self.app.check_tx(&tx);
         if let (code::OK, Some(sender)) = (checked.code, checked.sender) {
-            let next_nonce = self.app.next_nonce(&sender)?;
+            let (next_nonce, weight) = (self.app.next_nonce(&sender)?, crate::tx::weight::weight(&tx));
             self.mempool.insert(Candidate {
                 tx,
                 hash,
                 sender: *sender.as_bytes(),
                 nonce: checked.nonce,
                 next_nonce,
+                weight,
             })?;
         }
         Ok((hash, checked))

@@ -20,6 +20,9 @@ use crate::genesis::{self, Genesis};
 
 /// Most bytes of transactions in a block.
 pub const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
+/// Most that a block's results may take, by the weight of its transactions: a reader must be able to get them in one
+/// answer, or it could never read on. Adapters take 32 MiB by default.
+pub const MAX_BLOCK_WEIGHT: usize = 24 * 1024 * 1024;
 /// Most transactions in a block.
 pub const MAX_BLOCK_TXS: usize = 20_000;
 
@@ -218,7 +221,7 @@ impl Producer {
         self.check_quorum(&self.validators)?;
         let height = self.height.checked_add(1).ok_or(BlockError::Range("the height"))?;
         let time = self.clock.next(self.last_time).ok_or(ProduceError::Time)?;
-        let txs = self.node.mempool.reap(MAX_BLOCK_BYTES, MAX_BLOCK_TXS);
+        let txs = self.node.mempool.reap(MAX_BLOCK_BYTES, MAX_BLOCK_WEIGHT, MAX_BLOCK_TXS);
         let tx_hashes: Vec<TxHash> = txs.iter().map(|tx| crate::tx::hash(tx)).collect();
         let built = build(
             Proposal {

@@ -7,6 +7,7 @@
 pub mod action;
 pub mod convert;
 pub mod message;
+pub mod weight;
 pub mod wire;
 
 use crosspoint_protocol::ids::ChainId;
@@ -21,7 +22,7 @@ use message::Message;
 pub const MAX_TX_BYTES: usize = 1 << 20;
 /// Most messages of a transaction.
 pub const MAX_MSGS: usize = 256;
-/// Most items of a batch message.
+/// Most items of all batch messages of a transaction together.
 pub const MAX_ITEMS: usize = 512;
 
 const DOMAIN: &[u8] = b"crosspoint/tx/v1";
@@ -47,6 +48,9 @@ pub enum TxError {
     /// No message or too many.
     #[error("a transaction has 1 to {MAX_MSGS} messages, not {0}")]
     MessageCount(usize),
+    /// Too many items.
+    #[error("a transaction has at most {MAX_ITEMS} items in all its batches, not {0}")]
+    ItemCount(usize),
     /// A field of a message is invalid.
     #[error("message {index}: {field}: {reason}")]
     Field {
@@ -92,12 +96,13 @@ impl Tx {
             return Err(TxError::TooLong(bytes.len()));
         }
         let outer = wire::Tx::decode(bytes).map_err(|_| TxError::Protobuf)?;
+        weight::check(&outer.body)?;
         let body = wire::Body::decode(outer.body.as_slice()).map_err(|_| TxError::Protobuf)?;
         if outer.encode_to_vec() != bytes || body.encode_to_vec() != outer.body {
             return Err(TxError::NotCanonical);
         }
-        if body.msgs.is_empty() || body.msgs.len() > MAX_MSGS {
-            return Err(TxError::MessageCount(body.msgs.len()));
+        if body.msgs.is_empty() {
+            return Err(TxError::MessageCount(0));
         }
         let messages = body
             .msgs

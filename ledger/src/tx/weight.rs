@@ -1,0 +1,176 @@
+//! What is in a transaction's bytes, counted before anything is decoded.
+//!
+//! A message or an item of two bytes decodes to hundreds, and makes an event of hundreds more. Without bounds on their
+//! number a stranger's megabyte would take a hundred times its size in memory, and one member's block would have
+//! results that no relayer can read any more. So both are bounded by count, and a block by what its results may take.
+
+use prost::encoding::{WireType, decode_key, decode_varint};
+
+use super::{MAX_ITEMS, MAX_MSGS, TxError};
+
+/// Bytes of results, written as JSON, that a transaction takes at most beside its messages.
+const TX: usize = 256;
+/// The same per message.
+const MESSAGE: usize = 512;
+/// The same per lock, whose event carries the packet.
+const LOCK: usize = 3 * 1024;
+/// The same per item of a batch: its outcome with a reason, an ack, an end.
+const ITEM: usize = 1024;
+/// The same per byte: what a transaction carries may come back in an event, as hex and once more as text.
+const BYTE: usize = 3;
+
+/// Field numbers of [`super::wire`].
+mod field {
+    pub(super) const BODY: u32 = 1;
+    pub(super) const MSGS: u32 = 3;
+    pub(super) const LOCK: u32 = 4;
+    pub(super) const CLAIM: u32 = 5;
+    pub(super) const VOID: u32 = 6;
+    pub(super) const RELAY: u32 = 7;
+    pub(super) const BATCH_ITEMS: u32 = 1;
+    pub(super) const RELAY_ITEMS: u32 = 5;
+}
+
+/// How many of what may be costly.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    messages: usize,
+    locks: usize,
+    items: usize,
+}
+
+/// Fails if the transaction has more messages, or more items in all its batches together, than any may.
+pub(super) fn check(body: &[u8]) -> Result<(), TxError> {
+    let counts = count_body(body).ok_or(TxError::Protobuf)?;
+    if counts.messages > MAX_MSGS {
+        return Err(TxError::MessageCount(counts.messages));
+    }
+    if counts.items > MAX_ITEMS {
+        return Err(TxError::ItemCount(counts.items));
+    }
+    Ok(())
+}
+
+/// What a transaction's results may take at most, in bytes of JSON. Bytes that are no transaction weigh what they are.
+#[must_use]
+pub fn weight(tx: &[u8]) -> usize {
+    let mut counts = Counts::default();
+    let _ = each_field(tx, |number, body| {
+        if number == field::BODY {
+            counts = count_body(body).unwrap_or_default();
+        }
+    });
+    [
+        TX,
+        tx.len().saturating_mul(BYTE),
+        counts.messages.saturating_mul(MESSAGE),
+        counts.locks.saturating_mul(LOCK),
+        counts.items.saturating_mul(ITEM),
+    ]
+    .into_iter()
+    .fold(0, usize::saturating_add)
+}
+
+fn count_body(body: &[u8]) -> Option<Counts> {
+    let mut counts = Counts::default();
+    let mut sound = true;
+    let add = |count: &mut usize| *count = count.saturating_add(1);
+    each_field(body, |number, msg| {
+        if number != field::MSGS {
+            return;
+        }
+        add(&mut counts.messages);
+        // A message that names its kind twice is merged when it is decoded, so every part counts.
+        let read = each_field(msg, |kind, batch| {
+            let items = match kind {
+                field::LOCK => {
+                    add(&mut counts.locks);
+                    return;
+                }
+                field::CLAIM | field::VOID => field::BATCH_ITEMS,
+                field::RELAY => field::RELAY_ITEMS,
+                _ => return,
+            };
+            let read = each_field(batch, |number, _| {
+                if number == items {
+                    add(&mut counts.items);
+                }
+            });
+            sound &= read.is_some();
+        });
+        sound &= read.is_some();
+    })?;
+    sound.then_some(counts)
+}
+
+/// Shows every field that holds bytes; `None` if the bytes are no protobuf.
+fn each_field<'a>(mut rest: &'a [u8], mut show: impl FnMut(u32, &'a [u8])) -> Option<()> {
+    while !rest.is_empty() {
+        let (number, kind) = decode_key(&mut rest).ok()?;
+        match kind {
+            WireType::Varint => {
+                decode_varint(&mut rest).ok()?;
+            }
+            WireType::SixtyFourBit => rest = rest.get(8..)?,
+            WireType::ThirtyTwoBit => rest = rest.get(4..)?,
+            WireType::LengthDelimited => {
+                let len = usize::try_from(decode_varint(&mut rest).ok()?).ok()?;
+                let (bytes, after) = rest.split_at_checked(len)?;
+                show(number, bytes);
+                rest = after;
+            }
+            WireType::StartGroup | WireType::EndGroup => return None,
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tx::{Tx, wire};
+    use prost::Message as _;
+
+    fn tx(msgs: Vec<wire::Msg>) -> Vec<u8> {
+        let body = wire::Body { chain_id: "crosspoint-1".into(), nonce: 1, msgs }.encode_to_vec();
+        wire::Tx { body, public_key: vec![7; 32], signature: vec![0; 64] }.encode_to_vec()
+    }
+
+    fn voids(items: usize) -> wire::Msg {
+        let items = vec![wire::Void { client: "attested-0".into(), sequence: 9 }; items];
+        wire::Msg { kind: Some(wire::Kind::Void(wire::Voids { items })) }
+    }
+
+    #[test]
+    fn what_swells_when_it_is_decoded_is_refused_before() {
+        // Two bytes each: a message without a kind, an item without a packet.
+        let empty = tx(vec![wire::Msg { kind: None }; 400_000]);
+        assert_eq!(Tx::decode(&empty).err(), Some(TxError::MessageCount(400_000)));
+        let items = vec![wire::Item::default(); 400_000];
+        let relay = wire::Msg { kind: Some(wire::Kind::Relay(wire::Relay { items, ..wire::Relay::default() })) };
+        assert_eq!(Tx::decode(&tx(vec![relay])).err(), Some(TxError::ItemCount(400_000)));
+    }
+
+    #[test]
+    fn items_are_bounded_over_all_messages_and_parts_of_messages() {
+        assert_eq!(Tx::decode(&tx(vec![voids(MAX_ITEMS / 2), voids(MAX_ITEMS / 2 + 1)])).err(), {
+            Some(TxError::ItemCount(MAX_ITEMS + 1))
+        });
+        // One kind given twice in one message: decoding would join the two lists.
+        let one = voids(MAX_ITEMS).encode_to_vec();
+        let msg = [one.clone(), one].concat();
+        let mut body = wire::Body { chain_id: "crosspoint-1".into(), nonce: 1, msgs: vec![] }.encode_to_vec();
+        prost::encoding::bytes::encode(field::MSGS, &msg, &mut body);
+        assert_eq!(check(&body), Err(TxError::ItemCount(2 * MAX_ITEMS)));
+        assert_eq!(check(&[0xff]), Err(TxError::Protobuf));
+    }
+
+    #[test]
+    fn a_transaction_weighs_what_is_in_it() {
+        let (none, some) = (weight(&tx(vec![voids(0)])), weight(&tx(vec![voids(100)])));
+        assert!(some - none > 100 * ITEM, "{some} - {none}");
+        let lock = wire::Msg { kind: Some(wire::Kind::Lock(wire::Lock::default())) };
+        assert!(weight(&tx(vec![lock])) > LOCK);
+        assert_eq!(weight(&[0xff; 10]), TX + 10 * BYTE);
+    }
+}
