@@ -280,6 +280,8 @@ pub struct DenomSupply {
     pub return_holds: Amount,
     /// Home denoms: what is out through each client.
     pub home: BTreeMap<ClientId, HomeBook>,
+    /// An ERC-20 at home: how many the escrow has by the token's own count. `None` where the chain itself keeps count.
+    pub escrowed: Option<Amount>,
     /// Vouchers: their book. The client is the denom's first hop.
     pub voucher: Option<VoucherBook>,
 }
@@ -299,7 +301,8 @@ pub trait Chain: Send + Sync + 'static {
     /// Waits until there is a block above `height`, or for at most a block time; then the same as [`Chain::head`].
     async fn next_head(&self, height: Height) -> Result<Head, ChainError>;
 
-    /// All packet events in blocks `from..=to`, in order. `to` must be final.
+    /// All packet events in blocks `from..=to`, in order. `to` must be final. Where they are too many for one answer it
+    /// fails with [`ChainError::InvalidRequest`]: ask for fewer blocks. One block is never too much.
     async fn events(&self, from: Height, to: Height) -> Result<Vec<ChainEvent>, ChainError>;
 
     /// The lowest block that can hold a packet event: where a scan of an empty journal starts.

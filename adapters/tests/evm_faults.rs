@@ -302,7 +302,13 @@ async fn withheld_and_made_up_events_are_noticed() {
     assert!(matches!(&honest.last().unwrap().event, PacketEvent::Sent { packet } if *packet == last));
 
     type Change = fn(&mut Vec<Value>);
-    let lies: [(&str, Change); 6] = [
+    let lies: [(&str, Change); 7] = [
+        ("an end that has not come", |logs| {
+            let mut end = logs.last().unwrap().clone();
+            end["topics"][0] = json!(keccak256("Ended(bytes32,uint64,uint8)"));
+            end["data"] = json!(format!("0x{:064x}", 1));
+            logs.push(end);
+        }),
         ("all withheld", Vec::clear),
         ("the last withheld", |logs| drop(logs.pop())),
         ("one in the middle withheld", |logs| drop(logs.remove(logs.len() - 2))),

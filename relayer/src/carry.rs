@@ -227,7 +227,7 @@ impl Carrier {
             }
         }
         let why = "too near the timeout to be received; waiting for proof that it was not";
-        self.shared.fail_all(&late, Failure::never(RetryReason::TooLate, why)).await?;
+        self.shared.fail_all(&late, Failure::later(RetryReason::TooLate, why)).await?;
         let why = "the supply audit found an imbalance in this denom; it moves on when the books balance";
         self.shared.fail_all(&stopped, Failure::later(RetryReason::DenomStopped, why)).await?;
         if batch.is_empty() {

@@ -2,13 +2,13 @@
 //! voids those whose deadline has passed. It needs no proof, so a frozen client does not stop it.
 
 use crate::journal::JournalError;
-use crate::journal::step::now_ms;
-use crate::life::{Action, Life};
+use crate::journal::step::{Cause, now_ms};
+use crate::life::{Action, Life, Stage};
 use crate::metrics::{PacketCount, TxOutcome};
 use crate::outcome::{Failure, Job, Whole, classify};
 use crate::probe::Point;
 use crate::retry::RetryReason;
-use crate::route::Route;
+use crate::route::{PacketId, Route};
 use crate::shared::{RelayError, Shared};
 use crate::tower;
 use crosspoint_adapters::chain::{Chain, ItemOutcome, Submitted};
@@ -78,10 +78,14 @@ impl Tender {
     async fn choose(&self, action: Action, max: usize) -> Result<Vec<Hold>, RelayError> {
         let (chain, client) = (&self.route.dest_chain, &self.route.dest_client);
         let mut holds = vec![];
-        let mut unknown = vec![];
+        let (mut unknown, mut early) = (vec![], vec![]);
         for id in self.shared.journal.work(chain, client, action, now_ms(), max)? {
             let life = self.shared.journal.life(&id)?.filter(|life| life.action() == Some(action));
             let (Some(life), Some(packet)) = (life, self.shared.journal.packet(&id)?) else { continue };
+            if action == Action::Void && !self.is_due(&life) {
+                early.push(id);
+                continue;
+            }
             let preimage = if action == Action::Claim {
                 match tower::preimage_for(&self.shared.journal, &life) {
                     Ok(Some(preimage)) => Some(preimage),
@@ -98,7 +102,32 @@ impl Tender {
         }
         let why = "the invoice's preimage cannot be opened with the key that is set up";
         self.shared.fail_all(&unknown, Failure::later(RetryReason::NotFound, why)).await?;
+        self.take_back(early).await?;
         Ok(holds)
+    }
+
+    /// Whether the claim deadline has passed by the destination's newest block.
+    fn is_due(&self, life: &Life) -> bool {
+        let head = self.shared.view(&self.route.dest_chain).head;
+        head.zip(life.terms.as_ref()).is_none_or(|(head, terms)| head.latest.time >= terms.claim_deadline)
+    }
+
+    /// A node told a time that was not true. The holds can be claimed still, so they are as they were before.
+    async fn take_back(&self, early: Vec<PacketId>) -> Result<(), JournalError> {
+        if early.is_empty() {
+            return Ok(());
+        }
+        let step = self.shared.journal.step(move |step| {
+            for id in early {
+                let Some(mut life) = step.life(&id)?.filter(|life| life.stage == Stage::VoidReady) else { continue };
+                let stage = life.resting_stage();
+                let note = Some("the claim deadline is not reached after all".to_owned());
+                step.enter(&mut life, stage, Cause { note, ..Cause::default() })?;
+                step.put(life)?;
+            }
+            Ok(())
+        });
+        step.await
     }
 
     fn in_time(&self, life: &Life) -> bool {
@@ -119,7 +148,8 @@ impl Tender {
         let (holds, late): (Vec<Hold>, Vec<Hold>) = holds.into_iter().partition(|hold| self.in_time(&hold.life));
         let late: Vec<Job> = late.into_iter().map(|hold| (hold.life.id, action)).collect();
         let why = "too near the claim deadline: a claim that fails would still publish the preimage";
-        self.shared.fail_all(&late, Failure::never(RetryReason::TooLate, why)).await?;
+        // Looked at again until the deadline has passed: one node's clock is no reason to give a claim up.
+        self.shared.fail_all(&late, Failure::later(RetryReason::TooLate, why)).await?;
         Ok(holds)
     }
 

@@ -10,11 +10,12 @@ use crate::route::Route;
 use crate::shared::{RelayError, Shared, lock};
 use crate::{carry, tend};
 use crosspoint_adapters::chain::{Chain, Head, Tip};
+use crosspoint_adapters::error::ChainError;
 use crosspoint_protocol::ids::{ChainId, Height, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most events taken in from one call; an honest span of blocks holds far fewer.
+/// Most events taken in at once: all are in memory, and in one write of the journal.
 const MAX_EVENTS: usize = 200_000;
 /// A chain whose blocks come slower than this is taken to have this block time.
 const MAX_BLOCK_TIME: u64 = 600;
@@ -22,7 +23,8 @@ const MAX_BLOCK_TIME: u64 = 600;
 /// Reads one chain until the relayer stops.
 pub(crate) async fn run(shared: Arc<Shared>, id: ChainId) {
     let Ok(chain) = shared.chain(&id) else { return };
-    let mut watcher = Watcher { shared, chain, clients: Clients::new(), discovered_ms: None, rewound_ms: 0 };
+    let span = shared.config.scan_blocks;
+    let mut watcher = Watcher { shared, chain, clients: Clients::new(), discovered_ms: None, rewound_ms: 0, span };
     let mut failures: u32 = 0;
     let stop = watcher.shared.stop.clone();
     loop {
@@ -56,6 +58,9 @@ struct Watcher {
     clients: Clients,
     discovered_ms: Option<u64>,
     rewound_ms: u64,
+    /// How many blocks are asked for at once: fewer after a failure, so that blocks full of events are read one by one
+    /// rather than never.
+    span: u64,
 }
 
 impl Watcher {
@@ -75,8 +80,14 @@ impl Watcher {
             }
         };
         while cursor < head.finalized.height {
-            let last = cursor.0.saturating_add(self.shared.config.scan_blocks).min(head.finalized.height.0);
-            cursor = self.read(id, (cursor.next(), Height(last))).await?;
+            let last = cursor.0.saturating_add(self.span).min(head.finalized.height.0);
+            let read = self.read(id, (cursor.next(), Height(last))).await;
+            self.span = match &read {
+                Ok(_) => self.span.saturating_mul(2).min(self.shared.config.scan_blocks),
+                Err(RelayError::Chain(_)) => last.saturating_sub(cursor.0).div_ceil(2).max(1),
+                Err(RelayError::Journal(_) | RelayError::Intake(_)) => self.span,
+            };
+            cursor = read?;
             self.show_cursor(id, cursor);
         }
         self.show_cursor(id, cursor);
@@ -117,9 +128,9 @@ impl Watcher {
     /// Reads one span of final blocks into the journal; returns the new cursor.
     async fn read(&mut self, id: &ChainId, span: (Height, Height)) -> Result<Height, RelayError> {
         let events = self.shared.call(id, "events", self.chain.events(span.0, span.1)).await?;
-        if events.len() > MAX_EVENTS {
+        if events.len() > MAX_EVENTS && span.0 < span.1 {
             let count = events.len();
-            return Err(IntakeError::Malformed(format!("{count} events in one answer")).into());
+            return Err(ChainError::InvalidRequest(format!("{count} events in one answer; asking for fewer")).into());
         }
         self.shared.at(Point::EventsRead).await;
         let taken = self.take_in(id, span, events.clone()).await;

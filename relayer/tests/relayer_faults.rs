@@ -313,3 +313,47 @@ async fn stopping_finishes_what_was_begun_and_is_quick() {
     world.balances().await;
     stop(relayer).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blocks_too_full_to_be_read_together_are_read_one_by_one() {
+    let world = World::new();
+    let packets: Vec<_> = (1..=12).map(|n| world.pay(n)).collect();
+    world.a.bound_events(1);
+    let report = audit_once(&[world.a.as_chain(), world.b.as_chain()], &|_, _, _| {}).await.unwrap();
+    assert!(report.is_balanced(), "{report:?}");
+    let relayer = world.start().await;
+    for packet in &packets {
+        world.reaches(&relayer, packet, Stage::Held).await;
+    }
+    stop(relayer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lies_about_the_time_does_not_cost_a_claim() {
+    let world = World::new();
+    let relayer = world.start().await;
+    let packet = world.pay(1);
+    world.reaches(&relayer, &packet, Stage::Held).await;
+    world.b.lie_about_time(1_000_000);
+    world.reaches(&relayer, &packet, Stage::VoidReady).await;
+    relayer.register_preimage(&preimage(1), invoice(1_000)).await.unwrap();
+    world.b.lie_about_time(0);
+    world.reaches(&relayer, &packet, Stage::Settled).await;
+    world.balances().await;
+    stop(relayer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_takes_back_what_is_in_escrow_is_an_imbalance() {
+    let world = World::new();
+    let (first, second) = (world.pay(1), world.pay(2));
+    let chains = [world.a.as_chain(), world.b.as_chain()];
+    let booked = 2 * first.points_lock().unwrap().amount.get();
+    assert_eq!(second.points_lock().unwrap().amount, first.points_lock().unwrap().amount);
+    for (escrowed, imbalance) in [(booked, 0), (booked + 5, 0), (booked - 5, -5)] {
+        world.a.say_escrowed("sfs", escrowed);
+        let report = audit_once(&chains, &|_, _, _| {}).await.unwrap();
+        assert_eq!(report.is_balanced(), imbalance == 0, "{report:?}");
+        assert_eq!(report.denoms.iter().map(|denom| denom.imbalance).min(), Some(imbalance));
+    }
+}

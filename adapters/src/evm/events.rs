@@ -2,11 +2,13 @@
 //!
 //! A node may withhold logs or make some up. A withheld `Sent` breaks the chain of sequences and of
 //! block numbers that each `Sent` carries, or disagrees with the client's counters in the state; a
-//! made-up packet, receipt or ack disagrees with what the state is proven to hold. Either is answered with
+//! made-up packet, receipt, ack or end disagrees with what the state is proven to hold. Either is answered with
 //! [`ChainError::Untrustworthy`] and the next endpoint is asked.
 
 use super::block::{self, Block, BlockId};
-use super::contracts::ICrosspointGateway::{ICrosspointGatewayEvents as Event, LockEnd as ContractEnd, Sent};
+use super::contracts::ICrosspointGateway::{
+    Claimed, Ended, ICrosspointGatewayEvents as Event, LockEnd as ContractEnd, Received, Refused, Sent, Voided,
+};
 use super::contracts::ICrosspointRegistry::{self, ClientInfo};
 use super::gateway::{BASE_SLOT, EvmChain, state_error};
 use super::prove;
@@ -16,7 +18,7 @@ use crate::chain::{AckCause, ChainEvent, LockEnd, PacketEvent, TxId};
 use crate::error::ChainError;
 use alloy::primitives::{B256, Bytes, FixedBytes, U256};
 use alloy::rpc::types::Log;
-use alloy::sol_types::{SolCall, SolEventInterface};
+use alloy::sol_types::{SolCall, SolEvent, SolEventInterface};
 use crosspoint_light_proofs::evm::storage_slot;
 use crosspoint_protocol::ack::{self, Acknowledgement, UNIVERSAL_ERROR_ACK};
 use crosspoint_protocol::ids::{ClientId, Height, Sequence};
@@ -26,10 +28,21 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// Most logs of one answer.
+/// Most logs that are read at once; where there are more, fewer blocks are.
 const MAX_LOGS: usize = 50_000;
 /// Most events of one range that are compared with what is proven to be stored.
 const MAX_CHECKED: usize = 2_000;
+
+/// The events that say something of a packet. The others are not asked for: anybody can have the gateway write them,
+/// without a lock, by the thousand.
+const PACKET_EVENTS: [B256; 6] = [
+    Sent::SIGNATURE_HASH,
+    Received::SIGNATURE_HASH,
+    Refused::SIGNATURE_HASH,
+    Claimed::SIGNATURE_HASH,
+    Voided::SIGNATURE_HASH,
+    Ended::SIGNATURE_HASH,
+];
 
 /// A log with its place, decoded.
 struct Decoded {
@@ -43,10 +56,17 @@ impl EvmChain {
     pub(super) async fn read_events(&self, from: Height, to: Height) -> Result<Vec<ChainEvent>, ChainError> {
         let mut events = vec![];
         let mut start = from.max(self.settings.deployed_at);
+        let mut blocks = self.settings.log_range;
         while start <= to {
-            let end = Height(start.0.saturating_add(self.settings.log_range.saturating_sub(1))).min(to);
-            events.extend(self.rpc.each(|session| self.read_range(session, start, end)).await?);
-            start = end.next();
+            let end = Height(start.0.saturating_add(blocks.saturating_sub(1))).min(to);
+            match self.rpc.each(|session| self.read_range(session, start, end)).await {
+                // Too many for one range: whoever fills blocks with logs must not stop the reading for good.
+                Err(ChainError::InvalidRequest(_)) if end > start => blocks = end.0.saturating_sub(start.0).div_ceil(2),
+                read => {
+                    events.extend(read?);
+                    start = end.next();
+                }
+            }
         }
         Ok(events)
     }
@@ -70,7 +90,7 @@ impl EvmChain {
         Ok(events)
     }
 
-    /// The gateway's logs. A range that a node finds too large is halved.
+    /// The gateway's logs of packets. A range that a node finds too large is halved.
     async fn logs(&self, session: Session<'_>, from: Height, to: Height) -> Result<Vec<Log>, ChainError> {
         const METHOD: &str = "eth_getLogs";
         let mut logs: Vec<Log> = vec![];
@@ -80,6 +100,7 @@ impl EvmChain {
                 "address": self.settings.gateway,
                 "fromBlock": BlockId::Number(from).to_param(),
                 "toBlock": BlockId::Number(to).to_param(),
+                "topics": [PACKET_EVENTS],
             }]);
             match session.request::<Vec<Log>>(METHOD, &filter).await {
                 Ok(found) => logs.extend(found),
@@ -91,7 +112,10 @@ impl EvmChain {
                 Err(error) => return Err(error.into_chain_error(session.chain(), METHOD)),
             }
             if logs.len() > MAX_LOGS {
-                return Err(session.malformed(METHOD, format!("more than {MAX_LOGS} logs")));
+                return Err(ChainError::InvalidRequest(format!(
+                    "{}: more than {MAX_LOGS} logs in one range of blocks; ask for fewer",
+                    session.chain()
+                )));
             }
         }
         Ok(logs)
@@ -162,14 +186,14 @@ impl EvmChain {
             .map_err(|_| session.malformed(METHOD, format!("not an answer of {}", C::SIGNATURE)))
     }
 
-    /// Each packet sent must be the one whose commitment the state holds, unless it has ended since.
+    /// What each event says is stored, or gone, must be so in the state.
     async fn check_commitments(
         &self,
         session: Session<'_>,
         block: &Block,
         events: &[ChainEvent],
     ) -> Result<(), ChainError> {
-        let told: Vec<Told> = events.iter().filter_map(Told::of).take(MAX_CHECKED).collect();
+        let told: Vec<Told> = events.iter().map(Told::of).take(MAX_CHECKED).collect();
         if told.is_empty() {
             return Ok(());
         }
@@ -183,9 +207,10 @@ impl EvmChain {
             other => other?.1,
         };
         for (told, slot) in told.iter().zip(slots) {
-            let holds = match slot.value {
-                Some(value) => told.value.is_none_or(|told| told == value.0),
-                None => told.may_be_gone,
+            let holds = match (told.stored, slot.value) {
+                (Stored::Exactly(told) | Stored::ExactlyOrNothing(told), Some(value)) => told == value.0,
+                (Stored::Something, Some(_)) | (Stored::ExactlyOrNothing(_) | Stored::Nothing, None) => true,
+                (Stored::Nothing, Some(_)) | (Stored::Exactly(_) | Stored::Something, None) => false,
             };
             if !holds {
                 let Path { client, sequence, .. } = &told.path;
@@ -198,29 +223,39 @@ impl EvmChain {
     }
 }
 
-/// What an event says is stored.
+/// What an event says is stored, and where.
 struct Told {
     path: Path,
-    /// The value; `None`: any.
-    value: Option<[u8; 32]>,
-    /// A commitment is deleted when its packet ends; receipts and acks stay for good.
-    may_be_gone: bool,
+    stored: Stored,
+}
+
+#[derive(Clone, Copy)]
+enum Stored {
+    /// This value, for good.
+    Exactly([u8; 32]),
+    /// This value, until the packet has ended.
+    ExactlyOrNothing([u8; 32]),
+    /// Some value, for good.
+    Something,
+    /// Nothing any more.
+    Nothing,
 }
 
 impl Told {
-    fn of(event: &ChainEvent) -> Option<Self> {
+    fn of(event: &ChainEvent) -> Self {
         match &event.event {
             PacketEvent::Sent { packet } => {
-                Some(Self { path: packet.commitment_path(), value: Some(packet.commitment()), may_be_gone: true })
+                Self { path: packet.commitment_path(), stored: Stored::ExactlyOrNothing(packet.commitment()) }
             }
             PacketEvent::Received { dest_client, sequence } => {
-                Some(Self { path: Path::receipt(dest_client.clone(), *sequence), value: None, may_be_gone: false })
+                Self { path: Path::receipt(dest_client.clone(), *sequence), stored: Stored::Something }
             }
             PacketEvent::AckWritten { dest_client, sequence, ack, .. } => {
-                let value = Some(ack::commitment(ack));
-                Some(Self { path: Path::ack(dest_client.clone(), *sequence), value, may_be_gone: false })
+                Self { path: Path::ack(dest_client.clone(), *sequence), stored: Stored::Exactly(ack::commitment(ack)) }
             }
-            PacketEvent::Ended { .. } => None,
+            PacketEvent::Ended { source_client, sequence, .. } => {
+                Self { path: Path::commitment(source_client.clone(), *sequence), stored: Stored::Nothing }
+            }
         }
     }
 }

@@ -2,11 +2,12 @@
 
 use super::block::BlockId;
 use super::contracts::ICrosspointRegistry::{self, Supply};
+use super::contracts::IToken;
 use super::gateway::EvmChain;
 use super::record::parse_client;
 use crate::chain::{Chain, DenomSupply};
 use crate::error::ChainError;
-use alloy::primitives::U256;
+use alloy::primitives::{Address as EvmAddress, U256};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::book::{HomeBook, VoucherBook};
 use crosspoint_protocol::denom::Denom;
@@ -30,13 +31,29 @@ impl EvmChain {
         for index in 0..self.bounded(count, "denoms")? {
             let call = ICrosspointRegistry::supplyAtCall { index: U256::from(index) };
             let row = self.read(registry, &call, block).await.map_err(pruned)?;
-            self.add_row(&mut denoms, &row)?;
+            let escrowed = if row.voucher { None } else { Some(self.escrowed(row.token, block).await?) };
+            self.add_row(&mut denoms, &row, escrowed)?;
         }
         Ok(denoms.into_values().collect())
     }
 
+    /// What the gateway has of a token, by the token's own count. One that gives no number has none: the audit says so.
+    async fn escrowed(&self, token: EvmAddress, block: BlockId) -> Result<Amount, ChainError> {
+        let call = IToken::balanceOfCall { account: self.settings.gateway };
+        match self.read(token, &call, block).await {
+            Ok(balance) => Ok(Amount::new(u128::try_from(balance).unwrap_or(u128::MAX))),
+            Err(ChainError::Rejected { .. }) => Ok(Amount::ZERO),
+            Err(error) => Err(error),
+        }
+    }
+
     /// One client's books of one denom. An ERC-20 at home here may be open to several clients.
-    fn add_row(&self, denoms: &mut BTreeMap<Denom, DenomSupply>, row: &Supply) -> Result<(), ChainError> {
+    fn add_row(
+        &self,
+        denoms: &mut BTreeMap<Denom, DenomSupply>,
+        row: &Supply,
+        escrowed: Option<Amount>,
+    ) -> Result<(), ChainError> {
         let odd = |what: &str| self.malformed("eth_call", format!("the supply's {what} is not valid"));
         let amount = |value: U256| u128::try_from(value).map(Amount::new).map_err(|_| odd("amount"));
         let denom: Denom = row.denom.parse().map_err(|_| odd("denom"))?;
@@ -52,6 +69,7 @@ impl EvmChain {
             owed: Amount::ZERO,
             return_holds: Amount::ZERO,
             home: BTreeMap::new(),
+            escrowed,
             voucher: None,
         });
         entry.owed = amount(row.owed)?;

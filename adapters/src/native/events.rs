@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crosspoint_ledger::events::{AckCause as LedgerCause, Event, EventError, LockEnd as LedgerEnd};
 use crosspoint_ledger::query::{PacketQuery, PacketView};
-use crosspoint_protocol::ids::{ClientId, Height, Sequence};
+use crosspoint_protocol::ids::{ChainId, ClientId, Height, Sequence};
 use futures::{StreamExt, TryStreamExt};
 use tendermint::crypto::default::Sha256;
 use tendermint::merkle::simple_hash_from_byte_vectors;
@@ -20,6 +20,8 @@ use crate::error::ChainError;
 
 /// How many blocks are asked for at once.
 const CONCURRENCY: usize = 8;
+/// Most events taken in at once: some hundred megabytes. Where blocks hold more, fewer blocks are asked for.
+pub(crate) const MAX_EVENTS: usize = 100_000;
 /// Most packets looked up that an earlier answer left out.
 const MAX_MISSING: usize = 100;
 
@@ -88,12 +90,15 @@ pub(crate) async fn range(
     from: Height,
     to: Height,
 ) -> Result<Vec<ChainEvent>, ChainError> {
-    let blocks: Vec<Vec<ChainEvent>> = futures::stream::iter(from.0..=to.0)
-        .map(|height| of_block(endpoint, Height(height)))
-        .buffered(CONCURRENCY)
-        .try_collect()
-        .await?;
-    let events = blocks.concat();
+    let mut blocks =
+        futures::stream::iter(from.0..=to.0).map(|height| of_block(endpoint, Height(height))).buffered(CONCURRENCY);
+    let mut events = Vec::new();
+    while let Some(block) = blocks.try_next().await? {
+        events.extend(block);
+        if events.len() > MAX_EVENTS && from < to {
+            return Err(too_many(endpoint.chain(), from, to));
+        }
+    }
     let mut late = Vec::new();
     for (client, sequence) in memory.missing(endpoint, from, &events)? {
         let has = |event: &ChainEvent| {
@@ -115,6 +120,13 @@ pub(crate) async fn range(
     memory.remember(to, &events);
     late.extend(events);
     Ok(late)
+}
+
+/// More events than are taken in at once. Fewer blocks have fewer.
+pub(crate) fn too_many(chain: &ChainId, from: Height, to: Height) -> ChainError {
+    ChainError::InvalidRequest(format!(
+        "{chain}: more than {MAX_EVENTS} events in blocks {from} to {to}; ask for fewer"
+    ))
 }
 
 async fn of_block(endpoint: &Endpoint, height: Height) -> Result<Vec<ChainEvent>, ChainError> {

@@ -251,6 +251,9 @@ impl Chain for NativeChain {
             let last = to.min(Height(first.0.saturating_add(BLOCKS_AT_ONCE).saturating_sub(1)));
             let work = |endpoint: Arc<Endpoint>| async move { events::range(&endpoint, &self.sent, first, last).await };
             all.extend(self.endpoints.first_good(work).await?);
+            if all.len() > events::MAX_EVENTS && from < to {
+                return Err(events::too_many(self.id(), from, to));
+            }
             first = last.next();
         }
         self.places.note(&all);
@@ -378,6 +381,7 @@ impl Chain for NativeChain {
             owed: denom.owed,
             return_holds: denom.return_holds,
             home: denom.home,
+            escrowed: None,
             voucher: denom.voucher,
         });
         Ok(denoms.collect())

@@ -121,6 +121,12 @@ fn audit_denom(
             verdict.check("I1 more was issued than the cap allows", over, 0);
         }
     }
+    if let Some(escrowed) = supply.escrowed {
+        let booked = sum([home.0, home.1, supply.return_holds, supply.owed]);
+        // More is no harm: anybody may give the escrow points for nothing.
+        let what = "the escrow has fewer of the token than its books say";
+        verdict.check(what, signed(escrowed).min(booked), booked);
+    }
     let total = |part: fn(&PairAudit) -> Amount| pairs.iter().map(part).fold(Amount::ZERO, plus);
     DenomAudit {
         chain: chain.clone(),

@@ -181,9 +181,18 @@ impl Scan {
             Some(at) => *at,
             None => Height(chain.first_height().await?.0.saturating_sub(1)),
         };
+        let mut span = SPAN;
         while at < to {
-            let end = Height(at.0.saturating_add(SPAN).min(to.0));
-            for event in chain.events(at.next(), end).await? {
+            let end = Height(at.0.saturating_add(span).min(to.0));
+            let events = match chain.events(at.next(), end).await {
+                // Blocks full of events are read one by one.
+                Err(ChainError::InvalidRequest(_)) if end > at.next() => {
+                    span = end.0.saturating_sub(at.0).div_ceil(2);
+                    continue;
+                }
+                events => events?,
+            };
+            for event in events {
                 self.absorb(chain.id(), &event)?;
             }
             at = end;

@@ -71,6 +71,12 @@ struct State {
     pub withheld: BTreeSet<Sequence>,
     /// Events the node invents, by block.
     pub forged: BTreeMap<u64, Vec<ChainEvent>>,
+    /// By how many seconds the time is ahead that the node says it is.
+    pub ahead: u64,
+    /// What a token says the escrow has of it.
+    pub escrowed: BTreeMap<Denom, u128>,
+    /// Most events of one answer; 0: no bound.
+    pub max_events: usize,
     pub submissions: Vec<Vec<RelayItem>>,
     pub claims: u64,
 }
@@ -268,7 +274,24 @@ impl ModelChain {
 
     pub fn head_now(&self) -> Head {
         let state = self.state();
-        state.head()
+        let mut head = state.head();
+        head.latest.time.0 += state.ahead;
+        head
+    }
+
+    /// From now on the node says that it is so much later.
+    pub fn lie_about_time(&self, secs: u64) {
+        self.state().ahead = secs;
+    }
+
+    /// The token of a home denom says that the escrow has so many.
+    pub fn say_escrowed(&self, what: &str, amount: u128) {
+        self.state().escrowed.insert(denom(what), amount);
+        self.mine(0);
+    }
+
+    pub fn bound_events(&self, max: usize) {
+        self.state().max_events = max;
     }
 
     pub fn as_chain(self: &Arc<Self>) -> Arc<dyn Chain> {
@@ -402,6 +425,7 @@ impl State {
             owed: Amount::ZERO,
             return_holds: Amount::ZERO,
             home: BTreeMap::new(),
+            escrowed: None,
             voucher: None,
         };
         for (denom, issued) in &self.issued {
@@ -417,6 +441,9 @@ impl State {
         }
         for (denom, book) in &self.vouchers {
             all.entry(denom.clone()).or_insert_with(|| blank(denom)).voucher = Some(*book);
+        }
+        for (denom, escrowed) in &self.escrowed {
+            all.entry(denom.clone()).or_insert_with(|| blank(denom)).escrowed = Some(Amount::new(*escrowed));
         }
         for (denom, held) in &self.return_holds {
             all.entry(denom.clone()).or_insert_with(|| blank(denom)).return_holds = Amount::new(*held);
@@ -619,6 +646,9 @@ impl Chain for ModelChain {
             let real = state.blocks[height as usize].events.iter();
             events.extend(real.filter(|e| !state.withheld.contains(&sequence_of(&e.event))).cloned());
             events.extend(state.forged.get(&height).into_iter().flatten().cloned());
+        }
+        if state.max_events > 0 && events.len() > state.max_events && from < to {
+            return Err(ChainError::InvalidRequest("too many events; ask for fewer blocks".into()));
         }
         Ok(events)
     }
