@@ -7,6 +7,7 @@ use alloy::sol;
 sol!("../contracts/src/interfaces/ICrosspointGateway.sol");
 sol!("../contracts/src/interfaces/ICrosspointRegistry.sol");
 sol!("../contracts/src/interfaces/ICheckpointClient.sol");
+sol!("../contracts/src/interfaces/IGatewayAdmin.sol");
 
 sol! {
     /// What is used of ERC-20, and errors of OpenZeppelin's contracts.

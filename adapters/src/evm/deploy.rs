@@ -3,6 +3,10 @@
 //! What stands is looked at before anything is sent: a contract of the manifest must have the code of
 //! its artifact, and what is open already must be as planned, else the deployment stops with nothing changed.
 
+mod denoms;
+
+pub use denoms::{LimitsPlan, TokenPlan, VoucherPlan};
+
 use super::artifacts::{ArtifactError, Contract};
 use super::block::{self, BlockId};
 use super::contracts::{IBindings, ICrosspointGateway, ICrosspointRegistry};
@@ -12,12 +16,10 @@ use super::rpc::Rpc;
 use super::sender::{Call, Sender};
 use super::settings::{EvmSettings, FeeSettings};
 use crate::error::ChainError;
-use alloy::primitives::{Address, B256, Bytes, U64, aliases::U96};
+use alloy::primitives::{Address, B256, Bytes, U64};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolValue};
 use crosspoint_light_proofs::checkpoint::Checkpoint;
-use crosspoint_protocol::amount::Amount;
-use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ChainId, ClientId, Height};
 use crosspoint_protocol::window::WindowRules;
 use serde::{Deserialize, Serialize};
@@ -65,65 +67,6 @@ pub struct ClientPlan {
     /// ERC-20 tokens of this chain that may leave through the client.
     #[serde(default)]
     pub tokens: Vec<TokenPlan>,
-}
-
-/// A denom of the other chain.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VoucherPlan {
-    /// As the other chain names it.
-    pub denom: Denom,
-    /// The token's name for people.
-    pub name: String,
-    /// The token's symbol.
-    pub symbol: String,
-    /// How wallets show base units.
-    pub decimals: u8,
-    /// Vouchers outstanding never exceed this.
-    pub cap: Amount,
-    /// Limits.
-    #[serde(default)]
-    pub limits: LimitsPlan,
-}
-
-/// A token of this chain.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TokenPlan {
-    /// The ERC-20 contract.
-    pub token: Address,
-    /// Limits.
-    #[serde(default)]
-    pub limits: LimitsPlan,
-}
-
-/// Limits of one client and denom, in base units; `None`: no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitsPlan {
-    /// The least of a lock.
-    pub min_amount: Option<Amount>,
-    /// The most of a lock, and of a packet received.
-    pub max_amount: Option<Amount>,
-    /// The most that one account locks in a UTC day.
-    pub member_per_day: Option<Amount>,
-    /// The most that is out in locks, and the most in holds.
-    pub in_flight: Option<Amount>,
-}
-
-impl LimitsPlan {
-    fn encode(&self) -> ICrosspointRegistry::Limits {
-        let u96 = |amount: Option<Amount>, default: U96| {
-            amount.map_or(default, |amount| U96::from(amount.min(Amount::MAX_COMPACT).get()))
-        };
-        let u128 = |amount: Option<Amount>| amount.map_or(u128::MAX, Amount::get);
-        ICrosspointRegistry::Limits {
-            minAmount: u96(self.min_amount, U96::ZERO),
-            maxAmount: u96(self.max_amount, U96::MAX),
-            memberPerDay: u128(self.member_per_day),
-            inFlight: u128(self.in_flight),
-        }
-    }
 }
 
 /// A contract that stands.
@@ -190,7 +133,8 @@ pub enum DeployError {
         /// Its address.
         address: Address,
     },
-    /// Something is set already, and otherwise than planned. Such settings never change.
+    /// Something is set already, and otherwise than planned. A deployment changes nothing that is set: the plan is wrong,
+    /// or governance has decided otherwise since.
     #[error("{what} is {found}, the plan says {planned}")]
     Differs {
         /// What.
@@ -232,10 +176,10 @@ pub async fn deploy(
     for client in &plan.clients {
         work.open_client(registry, light_client, client).await?;
         for voucher in &client.vouchers {
-            work.open_voucher(registry, client, voucher).await?;
+            work.open_voucher(registry, gateway, client, voucher).await?;
         }
         for token in &client.tokens {
-            work.list_token(registry, client, token).await?;
+            work.list_token(registry, gateway, client, token).await?;
         }
     }
     Ok(manifest)
@@ -339,7 +283,11 @@ impl Deployment<'_> {
                 let counterparty = parse_client(&info.counterparty.0).map_or_else(|e| e.to_string(), String::from);
                 same(&what("counterparty"), &counterparty, &plan.counterparty.to_string())?;
                 same(&what("chain"), &info.chainId, &plan.anchor.chain_id.to_string())?;
-                return same(&what("light client"), &info.lightClient, &light_client);
+                same(&what("light client"), &info.lightClient, &light_client)?;
+                same(&what("least hold time"), &u64::from(info.rules.minHold), &plan.rules.min_hold)?;
+                same(&what("longest timeout"), &u64::from(info.rules.maxTimeout), &plan.rules.max_timeout)?;
+                same(&what("trusting period"), &u64::from(info.rules.trustingPeriod), &plan.rules.trusting_period)?;
+                return same(&what("rule for members only"), &info.membersOnly, &plan.members_only);
             }
             Err(ChainError::Rejected { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -360,46 +308,6 @@ impl Deployment<'_> {
         };
         let anchor = super::calldata::header(&plan.anchor).into();
         Ok(self.send(registry, &ICrosspointRegistry::openClientCall { config, anchor }).await?)
-    }
-
-    async fn token_of(&self, registry: Address, client: &ClientId, denom: &str) -> Result<Address, DeployError> {
-        let call = ICrosspointRegistry::tokenOfCall { client: client_word(client).into(), denom: denom.into() };
-        Ok(self.read(registry, &call).await?)
-    }
-
-    async fn open_voucher(
-        &self,
-        registry: Address,
-        client: &ClientPlan,
-        plan: &VoucherPlan,
-    ) -> Result<(), DeployError> {
-        let denom = format!("{}/{}/{}", crosspoint_protocol::PORT, client.client, plan.denom);
-        if !self.token_of(registry, &client.client, &denom).await?.is_zero() {
-            return Ok(());
-        }
-        let call = ICrosspointRegistry::openVoucherCall {
-            client: client_word(&client.client).into(),
-            packetDenom: plan.denom.to_string(),
-            name: plan.name.clone(),
-            symbol: plan.symbol.clone(),
-            decimals: plan.decimals,
-            cap: plan.cap.get(),
-            limits: plan.limits.encode(),
-        };
-        Ok(self.send(registry, &call).await?)
-    }
-
-    async fn list_token(&self, registry: Address, client: &ClientPlan, plan: &TokenPlan) -> Result<(), DeployError> {
-        let denom = super::record::address_text(&plan.token);
-        if !self.token_of(registry, &client.client, &denom).await?.is_zero() {
-            return Ok(());
-        }
-        let call = ICrosspointRegistry::listTokenCall {
-            client: client_word(&client.client).into(),
-            token: plan.token,
-            limits: plan.limits.encode(),
-        };
-        Ok(self.send(registry, &call).await?)
     }
 }
 
