@@ -337,6 +337,9 @@ pub trait Chain: Send + Sync + 'static {
     /// Locks points of `payer` and sends the packet. Waits for its block.
     async fn lock(&self, payer: &Signer, request: &LockRequest) -> Result<(Submitted, Packet), ChainError>;
 
+    /// Whether `sender` has locked under this hashlock before, at the newest block. It can do so once.
+    async fn hashlock_used(&self, sender: &Address, hashlock: &Hashlock) -> Result<bool, ChainError>;
+
     /// What an account holds of a denom, at the newest block.
     async fn balance(&self, account: &Address, denom: &Denom) -> Result<Amount, ChainError>;
 

@@ -77,6 +77,15 @@ async fn a_second_deployment_changes_nothing() {
     other.clients[0].counterparty = client("attested-9");
     let error = deploy(&other, &key(0), Some(again.clone()), &mut |_| {}).await.unwrap_err();
     assert!(matches!(error, DeployError::Differs { .. }), "{error}");
+    // What is open already must be as planned, to the last limit.
+    let mut capped = world.plan.clone();
+    capped.clients[0].vouchers[0].cap = Amount::new(1);
+    let mut limited = world.plan.clone();
+    limited.clients[0].vouchers[0].limits.max_amount = Some(Amount::new(7));
+    for (plan, what) in [(capped, "the cap of points/checkpoint-0/sfs"), (limited, "the most at once of points/")] {
+        let error = deploy(&plan, &key(0), Some(again.clone()), &mut |_| {}).await.unwrap_err();
+        assert!(matches!(&error, DeployError::Differs { what: found, .. } if found.starts_with(what)), "{error}");
+    }
     let mut moved = again;
     let gateway = crosspoint_adapters::evm::artifacts::Contract::Gateway;
     moved.contracts.get_mut(&gateway).unwrap().address = key(5).address();
@@ -246,6 +255,9 @@ async fn what_cannot_be_locked_is_refused_in_words() {
     world.chain.lock(&payer, &good).await.unwrap();
     let error = world.chain.lock(&payer, &good).await.unwrap_err();
     assert!(error.to_string().contains("used before"), "{error}");
+    let account = account(4).parse().unwrap();
+    assert!(world.chain.hashlock_used(&account, &good.hashlock).await.unwrap());
+    assert!(!world.chain.hashlock_used(&account, &preimage(99).hashlock()).await.unwrap());
     assert_eq!(good.hashlock, Hashlock(preimage(2).hashlock().0));
 }
 

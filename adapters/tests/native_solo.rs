@@ -170,6 +170,8 @@ async fn locks_are_told_as_events_and_proved_to_a_checkpoint_client() {
     // A hashlock is used once, and what the chain refuses is told as a refusal.
     let reused = chain.lock(&payer, &requests[0]).await;
     assert!(matches!(reused, Err(ChainError::Rejected { retryable: false, .. })), "{reused:?}");
+    assert!(chain.hashlock_used(&alice, &requests[0].hashlock).await.unwrap());
+    assert!(!chain.hashlock_used(&alice, &lock_request(now, 99).hashlock).await.unwrap());
     let mut much = lock_request(now, 99);
     much.amount = Amount::new(1_000_000_000);
     let refused = chain.lock(&payer, &much).await;

@@ -6,14 +6,17 @@ use crate::cli::args::REVISION;
 use crate::desk::{Desk, DeskChain, DeskParts};
 use crate::secrets::Secrets;
 use crate::settings::{Auth, Windows};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use crosspoint_adapters::attestor::AttestorPool;
 use crosspoint_adapters::chain::Chain;
 use crosspoint_adapters::evm::rpc::RpcObserver;
 use crosspoint_protocol::ids::ChainId;
 use crosspoint_relayer::journal::SecretBox;
 use crosspoint_relayer::metrics::Metrics;
 use crosspoint_relayer::{Relayer, RelayerConfig};
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -36,6 +39,8 @@ impl RpcObserver for CountRequests {
 pub struct ServiceParts {
     /// The chains, with the keys that may pay on them.
     pub chains: Vec<DeskChain>,
+    /// The attestors of those of them that have attestors.
+    pub attestors: Vec<AttestorPool>,
     /// The relayer's settings.
     pub relayer: RelayerConfig,
     /// The metrics that everything counts in.
@@ -58,6 +63,8 @@ pub struct RunningService {
     address: SocketAddr,
     stop: CancellationToken,
     server: JoinHandle<()>,
+    /// Held while this process may write the journal; the system lets it go when the process ends.
+    journal_lock: File,
 }
 
 impl RunningService {
@@ -77,6 +84,7 @@ impl RunningService {
         let claim_margin = parts.relayer.claim_margin_s;
         std::fs::create_dir_all(&parts.relayer.journal)
             .with_context(|| format!("cannot make the journal's folder {}", parts.relayer.journal.display()))?;
+        let journal_lock = lock_journal(&parts.relayer.journal)?;
         let mut relayer = Relayer::new(parts.relayer, chains, Arc::clone(&parts.metrics));
         if let Some(secrets) = &parts.secrets {
             relayer = relayer.with_secret_box(Arc::clone(secrets) as Arc<dyn SecretBox>);
@@ -84,6 +92,7 @@ impl RunningService {
         let relayer = relayer.start()?;
         let desk = Desk::new(DeskParts {
             chains: parts.chains,
+            attestors: parts.attestors,
             relayer,
             metrics: parts.metrics,
             secrets: parts.secrets,
@@ -93,7 +102,7 @@ impl RunningService {
         let api = Api::new(Arc::clone(&desk), guard, parts.max_body_bytes);
         let stop = CancellationToken::new();
         let server = tokio::spawn(api.serve(listener, stop.clone().cancelled_owned()));
-        Ok(Self { desk, address, stop, server })
+        Ok(Self { desk, address, stop, server, journal_lock })
     }
 
     /// Where the API listens.
@@ -115,5 +124,20 @@ impl RunningService {
             tracing::warn!("some requests did not finish in time");
         }
         self.desk.stop(STOP_LIMIT).await;
+        drop(self.journal_lock);
+    }
+}
+
+/// Keeps a second process from the journal, with words instead of a database's.
+fn lock_journal(journal: &Path) -> Result<File> {
+    let path = journal.with_extension("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "the journal {} is in use by another process; stop that one, or give this one a data_dir of its own",
+            journal.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
     }
 }

@@ -13,9 +13,9 @@ use crate::address::AccountId;
 use crate::app::Reader;
 use crate::code;
 use crate::query::{
-    AccountView, AuditView, ClientView, DenomSupplyView, DenomView, HoldView, MemberView, OutboxBlockView,
-    OutboxEntryView, OutboxQuery, OutboxView, PacketQuery, PacketView, ParamsView, ProposalView, QueryResult,
-    SupplyView, TipView,
+    AccountView, AuditView, ClientView, DenomSupplyView, DenomView, HashlockQuery, HoldView, MemberView,
+    OutboxBlockView, OutboxEntryView, OutboxQuery, OutboxView, PacketQuery, PacketView, ParamsView, ProposalView,
+    QueryResult, SupplyView, TipView,
 };
 use crate::state::access::{ReadRecords, amount_from, from_json};
 use crate::state::records::{DenomInfo, Member, OutboxBlock, Proposal, Supply};
@@ -121,6 +121,7 @@ impl Query<'_> {
             }
             "/packet" => json(&self.packet()?),
             "/hold" => json(&self.hold()?),
+            "/hashlock" => json(&self.hashlock_used()?),
             "/outbox" => json(&self.outbox()?),
             "/audit" => json(&self.audit()?),
             "/params" => json(&self.params()?),
@@ -295,6 +296,11 @@ impl Query<'_> {
         let hold = self.view.hold(&client, sequence)?;
         let hold = hold.ok_or_else(|| QueryError::NotFound(format!("packet {client}/{sequence} received here")))?;
         Ok(HoldView { packet: hold.packet, state: hold.state, ack: hold.ack, received: hold.received })
+    }
+
+    fn hashlock_used(&self) -> Result<bool, QueryError> {
+        let HashlockQuery { sender, hashlock } = self.parsed()?;
+        Ok(self.view.get(Space::Plain, &keys::hashlock(&sender, &hashlock))?.is_some())
     }
 
     fn outbox(&self) -> Result<OutboxView, QueryError> {

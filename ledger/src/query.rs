@@ -11,6 +11,7 @@
 //! | `/packet` | JSON of [`PacketQuery`] | [`PacketView`]: a packet sent from here |
 //! | `/hold` | JSON of [`PacketQuery`] | [`HoldView`]: a packet received here |
 //! | `/outbox` | JSON of [`OutboxQuery`] | [`OutboxView`] |
+//! | `/hashlock` | JSON of [`HashlockQuery`] | `true` or `false`: whether it locked under this hashlock before |
 //! | `/supply` | | [`SupplyView`] at the height asked for |
 //! | `/audit` | | [`AuditView`]: every account summed up, at the newest height only |
 //! | `/params` | | [`ParamsView`] |
@@ -24,6 +25,7 @@ use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::htlc::{HoldState, LockState};
 use crosspoint_protocol::ids::{ChainId, ClientId, Height, Sequence, Timestamp};
 use crosspoint_protocol::packet::{Packet, hex_bytes};
+use crosspoint_protocol::secret::Hashlock;
 use crosspoint_protocol::window::WindowRules;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -140,6 +142,16 @@ pub struct PacketQuery {
     pub client: ClientId,
     /// Its number.
     pub sequence: Sequence,
+}
+
+/// Whose use of which hashlock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HashlockQuery {
+    /// Who may have locked under it.
+    pub sender: AccountId,
+    /// The hashlock.
+    pub hashlock: Hashlock,
 }
 
 /// A packet sent from here.

@@ -62,6 +62,19 @@ pub struct ChainStatus {
     pub last_error: Option<String>,
 }
 
+/// A chain whose journal is this many blocks behind counts as read: the newest ones are always on their way.
+const NEARLY: u64 = 5;
+
+impl ChainStatus {
+    /// Whether the journal is up to its newest final block, or nearly.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        let reached =
+            |head: Head| self.journaled.is_some_and(|at| at.0.saturating_add(NEARLY) >= head.finalized.height.0);
+        self.head.is_some_and(reached)
+    }
+}
+
 /// How one route is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RouteStatus {
@@ -95,14 +108,11 @@ pub struct Status {
 }
 
 impl Status {
-    /// Whether every chain answers and is read up to its newest final block, no route is halted and no
+    /// Whether every chain answers and is read up to its newest final block or nearly, no route is halted and no
     /// denom is stopped.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let read = |chain: &ChainStatus| {
-            chain.up && chain.head.is_some_and(|head| chain.journaled.is_some_and(|at| at >= head.finalized.height))
-        };
-        self.chains.iter().all(read)
+        self.chains.iter().all(|chain| chain.up && chain.is_read())
             && self.routes.iter().all(|route| route.halt.is_none())
             && self.halted_denoms.is_empty()
     }

@@ -24,7 +24,7 @@ use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{Address, ChainId, ClientId, Height, Timestamp};
 use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::path::Path;
-use crosspoint_protocol::secret::Preimage;
+use crosspoint_protocol::secret::{Hashlock, Preimage};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -292,6 +292,12 @@ impl Chain for EvmChain {
 
     async fn lock(&self, payer: &Signer, request: &LockRequest) -> Result<(Submitted, Packet), ChainError> {
         self.lock_points(payer, request).await
+    }
+
+    async fn hashlock_used(&self, sender: &Address, hashlock: &Hashlock) -> Result<bool, ChainError> {
+        let sender = parse_address(sender).map_err(|e| ChainError::InvalidRequest(e.to_string()))?;
+        let call = ICrosspointGateway::hashlockUsedCall { sender, hashlock: hashlock.0.into() };
+        self.read(self.settings.gateway, &call, BlockId::Latest).await
     }
 
     async fn balance(&self, account: &Address, denom: &Denom) -> Result<Amount, ChainError> {

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crosspoint_ledger::address::AccountId;
-use crosspoint_ledger::query::{AccountView, ClientView, SupplyView};
+use crosspoint_ledger::query::{AccountView, ClientView, HashlockQuery, SupplyView};
 use crosspoint_ledger::tx::action::TendermintSpec;
 use crosspoint_ledger::tx::message::Message;
 use crosspoint_protocol::amount::Amount;
@@ -36,7 +36,7 @@ use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{Address, ChainId, ClientId, Height, Timestamp};
 use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::path::Path;
-use crosspoint_protocol::secret::Preimage;
+use crosspoint_protocol::secret::{Hashlock, Preimage};
 use ed25519_dalek::SigningKey;
 
 use crate::chain::{
@@ -350,6 +350,14 @@ impl Chain for NativeChain {
             outcomes: vec![crate::chain::ItemOutcome::Done],
         };
         Ok((submitted, packet))
+    }
+
+    async fn hashlock_used(&self, sender: &Address, hashlock: &Hashlock) -> Result<bool, ChainError> {
+        let sender = sender.as_str().parse().map_err(|e| {
+            ChainError::InvalidRequest(format!("{}: {sender} is no account of this chain: {e}", self.id()))
+        })?;
+        let query = &HashlockQuery { sender, hashlock: *hashlock };
+        self.endpoints.first_good(|endpoint| async move { endpoint.view("/hashlock", query, Height(0)).await }).await
     }
 
     async fn balance(&self, account: &Address, denom: &Denom) -> Result<Amount, ChainError> {

@@ -190,7 +190,7 @@ pub struct SendArgs {
     #[arg(long)]
     pub denom: Option<Denom>,
     /// How much, in base units.
-    #[arg(long, required_unless_present = "file", conflicts_with = "file")]
+    #[arg(long, required_unless_present = "file", conflicts_with = "file", allow_negative_numbers = true)]
     pub amount: Option<Amount>,
     /// Who gets it, on the receiver's chain.
     #[arg(long, required_unless_present = "file", conflicts_with = "file", value_name = "ADDRESS")]
@@ -282,7 +282,7 @@ pub struct InvoiceArgs {
     #[arg(long)]
     pub denom: Denom,
     /// How much, in base units.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     pub amount: Amount,
     /// Your number for this invoice: the same number gives the same hashlock again.
     #[arg(long, value_name = "TEXT")]

@@ -7,7 +7,7 @@ use super::start::{finality, init_logs};
 use super::stop_on_signal;
 use crate::keys::{KeyKind, KeyStore, PassphraseSource};
 use crate::settings::{Log, LogFormat};
-use crosspoint_adapters::attestor::{AttestorService, AttestorSettings, http};
+use crosspoint_adapters::attestor::{AttestorService, AttestorSettings, ServiceError, http};
 use crosspoint_light_proofs::signature::SigningKey;
 use tokio::net::TcpListener;
 
@@ -34,13 +34,18 @@ pub(super) async fn run(args: &AttestArgs) -> Result<(), Failure> {
         journal: args.journal.clone(),
         timeout_ms: 5_000,
     };
-    let service = AttestorService::start(settings, key)
-        .await
-        .map_err(|e| Failure::new(Class::Failed, format!("the attestor does not start: {e}")))?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|e| Failure::new(Class::Failed, format!("cannot listen on {}: {e}", args.listen)))?;
-    output::notice(&format!("attesting {} on http://{}", args.chain, args.listen));
+    let service = AttestorService::start(settings, key).await.map_err(|e| {
+        let cause = match e {
+            ServiceError::Node(error) => anyhow::Error::new(error),
+            other => anyhow::Error::new(other),
+        };
+        cause.context("the attestor does not start")
+    })?;
+    let listener = TcpListener::bind(args.listen).await.map_err(|e| {
+        Failure::new(Class::Failed, format!("cannot listen on {}: {e}; choose another with --listen", args.listen))
+    })?;
+    let address = listener.local_addr()?;
+    output::notice(&format!("attesting {} on http://{address}", args.chain));
     let stop = stop_on_signal();
     warp::serve(http::routes(service)).incoming(listener).graceful(stop.cancelled_owned()).run().await;
     Ok(())

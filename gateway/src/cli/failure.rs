@@ -3,6 +3,7 @@
 use crate::client::ClientError;
 use crate::keys::{KeyError, KeyStoreError, PassphraseError};
 use crate::settings::SettingsError;
+use crosspoint_adapters::error::ChainError;
 use serde::Serialize;
 use std::process::ExitCode;
 
@@ -76,6 +77,18 @@ impl Failure {
     }
 }
 
+/// An error and its causes. Many errors tell their cause already; it is not told twice.
+fn words(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            let gap = if text.is_empty() { "" } else { ": " };
+            text.extend([gap, &cause]);
+        }
+    }
+    text
+}
+
 impl From<std::io::Error> for Failure {
     fn from(e: std::io::Error) -> Self {
         Self::new(Class::Failed, format!("cannot write the output: {e}"))
@@ -84,7 +97,8 @@ impl From<std::io::Error> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(e: anyhow::Error) -> Self {
-        Self::new(Class::Failed, format!("{e:#}"))
+        let unreachable = e.chain().any(|cause| matches!(cause.downcast_ref(), Some(ChainError::Unreachable { .. })));
+        Self::new(if unreachable { Class::Unreachable } else { Class::Failed }, words(&e))
     }
 }
 
@@ -121,5 +135,21 @@ impl From<ClientError> for Failure {
             ClientError::Problem(_) | ClientError::Malformed { .. } | ClientError::Interrupted => Class::Failed,
         };
         Self::new(class, e.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn a_cause_is_told_once_and_a_dead_node_has_its_own_exit_code() {
+        let unreachable = ChainError::Unreachable { chain: "eip155-1".parse().unwrap(), detail: "refused".into() };
+        let told = Failure::from(Err::<(), _>(unreachable.clone()).context("chain eip155-1").unwrap_err());
+        assert_eq!((told.class.code(), told.message), (4, format!("chain eip155-1: {unreachable}")));
+        let inner = std::io::Error::other("no space");
+        let outer = anyhow::Error::new(inner).context("cannot write x: no space");
+        assert_eq!(Failure::from(outer).message, "cannot write x: no space");
     }
 }

@@ -13,7 +13,8 @@ mod signals;
 mod start;
 mod transfer;
 
-pub use signals::stop_on_signal;
+pub(crate) use signals::remove_at_the_end;
+pub use signals::{clean_up, stop_on_signal};
 
 use args::{Cli, Command, ConfigArgs, ConfigCommand, InvoiceCommand, KeysCommand, ServiceArgs, TransferCommand};
 use failure::{Class, Failure};
@@ -28,6 +29,13 @@ use crate::settings::{ChainKind, Settings};
 /// # Errors
 /// What failed, with its exit code.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
+    tokio::select! {
+        done = command(cli) => done,
+        () = signals::second_signal() => Err(Failure::new(Class::Interrupted, "ended at once, as asked")),
+    }
+}
+
+async fn command(cli: Cli) -> Result<(), Failure> {
     let json = cli.json;
     match cli.command {
         Command::Demo(args) => crate::demo::run(&args, json).await,

@@ -9,9 +9,10 @@ use crate::keys::{KeyKind, KeyName, KeyStore, Passphrase, PassphraseSource, sign
 use crate::secrets::Secrets;
 use crate::service::{CountRequests, RunningService, ServiceParts};
 use crate::settings::{ChainKind, ChainSettings, EvmChain as EvmChainSettings, EvmFinality, Log, LogFormat, Settings};
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use crosspoint_adapters::attestor::{AttestorPool, PoolSettings};
 use crosspoint_adapters::chain::Chain;
+use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::evm::rpc::RpcObserver;
 use crosspoint_adapters::evm::settings::Finality;
 use crosspoint_adapters::evm::{EvmChain, EvmSettings};
@@ -21,15 +22,17 @@ use crosspoint_light_proofs::attested::Attestors;
 use crosspoint_relayer::RelayerConfig;
 use crosspoint_relayer::metrics::Metrics;
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 
 pub(super) async fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let settings = Settings::load(&args.config)?;
     init_logs(&settings.log)?;
-    let stop = stop_on_signal();
     let source = PassphraseSource { file: settings.keystore.passphrase_file.clone(), prompt: true };
+    // Before signals are caught: Ctrl-C at the prompt ends the program.
     let passphrase = source.existing()?;
+    let stop = stop_on_signal();
     let parts = parts(&settings, &passphrase).await?;
     drop(passphrase);
     let service = RunningService::start(parts).await?;
@@ -44,7 +47,10 @@ pub(super) async fn run(args: &ConfigArgs) -> Result<(), Failure> {
 /// Logs to standard error, so that standard output stays for answers.
 pub(crate) fn init_logs(log: &Log) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&log.filter).map_err(|e| Failure::new(Class::Input, format!("log.filter: {e}")))?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let started = match log.format {
         LogFormat::People => logs.try_init(),
         LogFormat::Json => logs.json().try_init(),
@@ -62,13 +68,16 @@ async fn parts(settings: &Settings, passphrase: &Passphrase) -> anyhow::Result<S
         }
         None => None,
     };
-    let mut chains = vec![];
+    let (mut chains, mut attestors) = (vec![], vec![]);
     for chain in settings.chains.values() {
-        chains.push(
-            connect(chain, settings, &store, passphrase, &metrics)
-                .await
-                .with_context(|| format!("chain {}", chain.id))?,
-        );
+        let connected = connect(chain, settings, &store, passphrase, &metrics).await;
+        // What a chain itself says names it already.
+        let (chain, pool) = connected.map_err(|e| match e.is::<ChainError>() {
+            true => e,
+            false => e.context(format!("chain {}", chain.id)),
+        })?;
+        chains.push(chain);
+        attestors.extend(pool);
     }
     let mut relayer = RelayerConfig::new(settings.data_dir.join("journal"));
     relayer.max_batch = usize::try_from(settings.relayer.batch_items)?;
@@ -77,6 +86,7 @@ async fn parts(settings: &Settings, passphrase: &Passphrase) -> anyhow::Result<S
     relayer.audit_interval_ms = settings.relayer.audit_seconds.saturating_mul(1000);
     Ok(ServiceParts {
         chains,
+        attestors,
         relayer,
         metrics,
         secrets,
@@ -93,7 +103,7 @@ async fn connect(
     store: &KeyStore,
     passphrase: &Passphrase,
     metrics: &Arc<Metrics>,
-) -> anyhow::Result<DeskChain> {
+) -> anyhow::Result<(DeskChain, Option<AttestorPool>)> {
     let observer: Option<Arc<dyn RpcObserver>> = Some(Arc::new(CountRequests(Arc::clone(metrics))));
     let kind = match chain.kind {
         ChainKind::Native(_) => KeyKind::Native,
@@ -101,18 +111,19 @@ async fn connect(
     };
     let relayer = store.signer(&chain.relayer_key, kind, passphrase)?;
     let margin = settings.relayer.claim_margin_seconds;
-    let (adapter, form): (Arc<dyn Chain>, _) = match (&chain.kind, relayer) {
+    let (adapter, form, pool): (Arc<dyn Chain>, _, _) = match (&chain.kind, relayer) {
         (ChainKind::Native(_), Signer::Native(key)) => {
             let endpoints = chain.endpoints.iter().map(|e| e.url().clone()).collect();
             let mut native = NativeSettings::new(chain.id.clone(), endpoints);
             native.block_ms = chain.block_ms;
             native.claim_margin_secs = margin;
-            (Arc::new(NativeChain::with_observer(native, *key, observer)?), AddressForm::Native)
+            (Arc::new(NativeChain::with_observer(native, *key, observer)?), AddressForm::Native, None)
         }
         (ChainKind::Evm(evm), Signer::Evm(key)) => {
             let pool = pool(chain, evm)?;
-            let connected = EvmChain::connect(evm_settings(chain, evm, margin), *key, Some(pool), observer).await?;
-            (Arc::new(connected), AddressForm::Evm)
+            let settings = evm_settings(chain, evm, margin);
+            let connected = EvmChain::connect(settings, *key, Some(pool.clone()), observer).await?;
+            (Arc::new(connected), AddressForm::Evm, Some(pool))
         }
         _ => return Err(anyhow!("key {} is not of this chain's kind", chain.relayer_key)),
     };
@@ -122,7 +133,7 @@ async fn connect(
         let address = signer_address(&signer)?;
         payers.insert(name.clone(), Payer { signer, address });
     }
-    Ok(DeskChain { chain: adapter, form, payers })
+    Ok((DeskChain { chain: adapter, form, payers }, pool))
 }
 
 fn evm_settings(chain: &ChainSettings, evm: &EvmChainSettings, margin: u64) -> EvmSettings {

@@ -10,7 +10,7 @@ mod story;
 
 use crate::cli::args::DemoArgs;
 use crate::cli::failure::{Class, Failure};
-use crate::cli::{output, stop_on_signal};
+use crate::cli::{output, remove_at_the_end, stop_on_signal};
 use anyhow::{Context, Result};
 use stage::Stage;
 use std::time::Instant;
@@ -61,6 +61,7 @@ pub async fn run(args: &DemoArgs, json: bool) -> Result<(), Failure> {
         .prefix("crosspoint-demo-")
         .tempdir()
         .map_err(|e| Failure::new(Class::Failed, format!("cannot make a folder for the demo: {e}")))?;
+    remove_at_the_end((!args.keep).then(|| folder.path().to_owned()));
     let log = folder.path().join("demo.log");
     log_to(&log).map_err(Failure::from)?;
     narrator.say("Crosspoint demo: loyalty points across two chains, on proofs. Everything runs on this machine.");

@@ -88,6 +88,7 @@ impl Stage {
         relayer.audit_interval_ms = 5_000;
         let service = RunningService::start(ServiceParts {
             chains,
+            attestors: vec![net.attestors.pool(&net.config)?],
             relayer,
             metrics,
             secrets: Some(Arc::new(Secrets::new(generate(KeyKind::Seed)?))),

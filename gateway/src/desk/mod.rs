@@ -1,10 +1,14 @@
 //! The service behind the HTTP API: locks points for payers whose keys it keeps, and says what the journal knows.
 //!
 //! - [`Desk`]: the chains, the relayer, the payers' keys. It is the [`Service`] of the API.
+//! - `quorum`: whether enough attestors answer.
 //! - `send`: from a request to a lock, once.
 //! - `view`: from the journal's words to the API's.
 
+mod quorum;
 mod send;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use crate::api::service::{IdempotencyKey, ListQuery, Service, ServiceError};
@@ -17,8 +21,8 @@ use crate::keys::KeyName;
 use crate::secrets::{Purpose, Secrets};
 use crate::settings::Windows;
 use async_trait::async_trait;
+use crosspoint_adapters::attestor::AttestorPool;
 use crosspoint_adapters::chain::{Chain, ItemOutcome, Submitted};
-use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::signer::Signer;
 use crosspoint_protocol::ids::{Address, ChainId};
 use crosspoint_protocol::packet::Packet;
@@ -29,10 +33,12 @@ use crosspoint_relayer::journal::{Invoice, Journal, JournalError, PageToken};
 use crosspoint_relayer::life::Stage;
 use crosspoint_relayer::metrics::Metrics;
 use crosspoint_relayer::route::PacketId;
+use quorum::Quorum;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::RwLock;
+use tokio_util::sync::CancellationToken;
 
 /// Entries of one page unless asked for otherwise.
 const DEFAULT_PAGE: usize = 50;
@@ -60,6 +66,9 @@ pub struct Payer {
 /// The service.
 pub struct Desk {
     chains: BTreeMap<ChainId, DeskChain>,
+    quorums: Vec<Quorum>,
+    /// Ends what runs beside requests.
+    stop: CancellationToken,
     /// Taken out when the service stops.
     relayer: RwLock<Option<RelayerHandle>>,
     journal: Arc<Journal>,
@@ -72,12 +81,16 @@ pub struct Desk {
     recent: Mutex<HashMap<PacketId, send::Recent>>,
     /// Hashlocks that a request is at work on.
     busy: Mutex<HashSet<Hashlock>>,
+    /// The longest wait for the journal to read a lock that the chain says it has.
+    catch_up: Duration,
 }
 
 /// What a desk is made of.
 pub struct DeskParts {
     /// The chains.
     pub chains: Vec<DeskChain>,
+    /// The attestors of those of them that have attestors.
+    pub attestors: Vec<AttestorPool>,
     /// The running relayer between them.
     pub relayer: RelayerHandle,
     /// The relayer's metrics.
@@ -91,13 +104,27 @@ pub struct DeskParts {
 }
 
 impl Desk {
-    /// The service over these parts.
+    /// The service over these parts, on the current tokio runtime.
     #[must_use]
     pub fn new(parts: DeskParts) -> Arc<Self> {
+        let desk = Arc::new(Self::of(parts));
+        if !desk.quorums.is_empty() {
+            let watched = Arc::clone(&desk);
+            tokio::spawn(async move {
+                let watches = watched.quorums.iter().map(|quorum| quorum.watch(watched.stop.clone()));
+                futures::future::join_all(watches).await;
+            });
+        }
+        desk
+    }
+
+    fn of(parts: DeskParts) -> Self {
         let journal = parts.relayer.journal();
         let chains = parts.chains.into_iter().map(|entry| (entry.chain.id().clone(), entry)).collect();
-        Arc::new(Self {
+        Self {
             chains,
+            quorums: parts.attestors.into_iter().map(Quorum::new).collect(),
+            stop: CancellationToken::new(),
             relayer: RwLock::new(Some(parts.relayer)),
             journal,
             metrics: parts.metrics,
@@ -106,11 +133,13 @@ impl Desk {
             claim_margin: parts.claim_margin,
             recent: Mutex::default(),
             busy: Mutex::default(),
-        })
+            catch_up: send::CATCH_UP,
+        }
     }
 
     /// Stops the relayer: no new work, what was submitted is written down.
     pub async fn stop(&self, limit: Duration) {
+        self.stop.cancel();
         let relayer = self.relayer.write().await.take();
         if let Some(relayer) = relayer {
             relayer.stop(limit).await;
@@ -139,7 +168,7 @@ impl Desk {
         let status = relayer.status().map_err(journal_error)?;
         let mut checks = vec![];
         for chain in &status.chains {
-            let read = chain.head.is_some_and(|head| chain.journaled.is_some_and(|at| at >= head.finalized.height));
+            let read = chain.is_read();
             let detail = match (&chain.last_error, chain.up, read) {
                 (Some(error), false, _) => error.clone(),
                 (None, false, _) => "no answer yet".into(),
@@ -155,6 +184,7 @@ impl Desk {
             };
             checks.push(Check { name: format!("route {}", route.route), ok: route.halt.is_none(), detail });
         }
+        checks.extend(self.quorums.iter().map(Quorum::check));
         let stopped = status.halted_denoms.len();
         let detail = if stopped == 0 {
             "no denom is stopped".into()
@@ -385,9 +415,4 @@ impl Service for Desk {
     fn count(&self, endpoint: &'static str, method: &'static str, status: u16) {
         self.metrics.http(endpoint, method, status);
     }
-}
-
-/// Why a refused lock need not be the last word: the chain may have refused a repeat of what it did before.
-fn may_be_repeat(error: &ChainError) -> bool {
-    matches!(error, ChainError::Rejected { .. } | ChainError::OutcomeUnknown { .. })
 }

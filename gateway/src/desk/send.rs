@@ -4,13 +4,14 @@
 //! same one, given by the caller or derived from the idempotency key. So nothing of a request need be stored
 //! before it is sent, and a crash at any point leaves either no lock or one that the next try finds.
 
-use super::{Desk, DeskChain, Payer, journal_error, lock, may_be_repeat, stopping, view};
+use super::{Desk, DeskChain, Payer, journal_error, lock, stopping, view};
 use crate::api::service::{IdempotencyKey, ServiceError};
 use crate::api::types::{SendRequest, TransferView};
 use crate::batch::rows::AddressForm;
 use crate::keys::v3::random_id;
 use crate::secrets::Purpose;
 use crosspoint_adapters::chain::{Chain, ClientStatus, LockRequest};
+use crosspoint_adapters::error::ChainError;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::ids::{Address, ChainId, Height, Timestamp};
 use crosspoint_protocol::lock::{MAX_MEMO_LEN, PointsLock, Terms};
@@ -21,7 +22,7 @@ use crosspoint_relayer::route::PacketId;
 use std::time::{Duration, Instant};
 
 /// The longest wait for the journal to read a lock that the chain says it has.
-const CATCH_UP: Duration = Duration::from_secs(20);
+pub(super) const CATCH_UP: Duration = Duration::from_secs(20);
 /// How often the journal is asked meanwhile.
 const POLL: Duration = Duration::from_millis(100);
 /// Most packets looked at under one hashlock; others may lock under it too, to other ends.
@@ -91,11 +92,39 @@ impl Desk {
         let lock_request = order.lock_request().await?;
         match order.source.chain.lock(&order.payer.signer, &lock_request).await {
             Ok((done, packet)) => Ok(self.remember(&order, &packet, done.block.time)),
-            Err(error) if may_be_repeat(&error) => match self.find_repeat(&order).await? {
+            Err(error) => self.not_locked(&order, error).await,
+        }
+    }
+
+    /// A lock failed. It may have been the repeat of one that went through: the chain notes every hashlock with
+    /// its lock, so a refusal is the last word exactly if the hashlock is unused.
+    async fn not_locked(&self, order: &Order<'_>, error: ChainError) -> Result<TransferView, ServiceError> {
+        match &error {
+            ChainError::Rejected { .. } | ChainError::InsufficientFunds { .. } => {
+                let chain = &order.source.chain;
+                if !chain.hashlock_used(&order.payer.address, &order.hashlock).await? {
+                    return Err(error.into());
+                }
+                self.find_repeat(order).await?.ok_or_else(|| {
+                    ServiceError::Conflict(format!(
+                        "{} has locked under the hashlock {} on {} before, in a transfer that no route of this service carries; a hashlock is paid once, so ask for a new invoice",
+                        order.request.payer, order.hashlock, order.request.from
+                    ))
+                })
+            }
+            ChainError::OutcomeUnknown { .. } => match self.find_repeat(order).await? {
                 Some(found) => Ok(found),
                 None => Err(error.into()),
             },
-            Err(error) => Err(error.into()),
+            ChainError::Unreachable { .. }
+            | ChainError::Malformed { .. }
+            | ChainError::Untrustworthy { .. }
+            | ChainError::NotYet(_)
+            | ChainError::NotFound { .. }
+            | ChainError::Pruned { .. }
+            | ChainError::Frozen(_)
+            | ChainError::Expired(_)
+            | ChainError::InvalidRequest(_) => Err(error.into()),
         }
     }
 
@@ -181,8 +210,7 @@ impl Desk {
         Ok(None)
     }
 
-    /// The chain refused, or its answer was lost: looks whether it had locked before, once the journal has
-    /// read what is in the chain by now.
+    /// Looks for a lock that the chain has, or may have, once the journal has read what is in the chain by now.
     async fn find_repeat(&self, order: &Order<'_>) -> Result<Option<TransferView>, ServiceError> {
         let until = order.source.chain.head().await?.latest.height;
         let started = Instant::now();
@@ -194,7 +222,7 @@ impl Desk {
             if read.is_some_and(|cursor| cursor.height >= until) {
                 return self.sent_before(order);
             }
-            if started.elapsed() > CATCH_UP {
+            if started.elapsed() > self.catch_up {
                 return Err(ServiceError::Unavailable(format!(
                     "{} did not make its newest blocks final in time to see whether the transfer was sent before; repeat the request with the same idempotency key",
                     order.request.from

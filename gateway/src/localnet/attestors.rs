@@ -88,8 +88,13 @@ impl Attestors {
         })?)
     }
 
-    pub(super) async fn stop(self) {
+    /// Lets them answer no longer, so that processes of their own can take their keys over.
+    pub fn retire(&self) {
         self.stop.cancel();
+    }
+
+    pub(super) async fn stop(self) {
+        self.retire();
         for server in self.servers {
             // A server that ended by itself has nothing left to stop.
             let _ = server.await;

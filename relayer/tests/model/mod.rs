@@ -769,6 +769,10 @@ impl Chain for ModelChain {
         Err(ChainError::InvalidRequest("a model chain's accounts have no keys; use `pay`".into()))
     }
 
+    async fn hashlock_used(&self, sender: &Address, hashlock: &Hashlock) -> Result<bool, ChainError> {
+        Ok(self.state().used.contains(&(sender.clone(), *hashlock)))
+    }
+
     async fn balance(&self, account: &Address, denom: &Denom) -> Result<Amount, ChainError> {
         let state = self.state();
         Ok(Amount::new(state.balances.get(&(account.clone(), denom.clone())).copied().unwrap_or_default()))

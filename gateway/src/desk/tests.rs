@@ -1,0 +1,289 @@
+//! The desk over chains whose blocks are never read: what is left is what the chain itself says.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use super::*;
+use crate::api::problem::Problem;
+use crate::keys::{KeyKind, Secret, generate, signer, signer_address};
+use crosspoint_adapters::chain::{
+    ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, RelayItem, StoredPacket, Tip, TxId,
+};
+use crosspoint_adapters::error::ChainError;
+use crosspoint_adapters::proven::Proven;
+use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::denom::Denom;
+use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
+use crosspoint_protocol::lock::PointsLock;
+use crosspoint_protocol::packet::Payload;
+use crosspoint_protocol::path::Path;
+use crosspoint_protocol::secret::Preimage;
+use crosspoint_relayer::{Relayer, RelayerConfig};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// A chain that takes or refuses locks as told, and whose events nobody can read.
+struct Deaf {
+    id: ChainId,
+    client: ClientStatus,
+    refusal: Mutex<Option<ChainError>>,
+    used: AtomicBool,
+}
+
+fn deaf(error: &str) -> ChainError {
+    ChainError::NotYet(error.into())
+}
+
+#[async_trait]
+impl Chain for Deaf {
+    fn id(&self) -> &ChainId {
+        &self.id
+    }
+    async fn head(&self) -> Result<Head, ChainError> {
+        let tip = Tip { height: Height(10), time: Timestamp(1_000) };
+        Ok(Head { latest: tip, finalized: tip })
+    }
+    async fn next_head(&self, _: Height) -> Result<Head, ChainError> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.head().await
+    }
+    async fn events(&self, _: Height, _: Height) -> Result<Vec<ChainEvent>, ChainError> {
+        Err(deaf("events"))
+    }
+    async fn first_height(&self) -> Result<Height, ChainError> {
+        Ok(Height(0))
+    }
+    async fn clients(&self) -> Result<Vec<ClientStatus>, ChainError> {
+        Ok(vec![self.client.clone()])
+    }
+    async fn client(&self, _: &ClientId) -> Result<ClientStatus, ChainError> {
+        Ok(self.client.clone())
+    }
+    async fn stored(&self, _: &Path, _: Height) -> Result<StoredPacket, ChainError> {
+        Err(deaf("stored"))
+    }
+    async fn prove(&self, _: &ClientStatus, _: &[RelayItem]) -> Result<Proven, ChainError> {
+        Err(deaf("prove"))
+    }
+    async fn prove_update(&self, _: &ClientStatus) -> Result<Proven, ChainError> {
+        Err(deaf("prove_update"))
+    }
+    async fn submit(&self, _: &ClientId, _: &Proven) -> Result<Submitted, ChainError> {
+        Err(deaf("submit"))
+    }
+    async fn claim(&self, _: &[(Packet, Preimage)]) -> Result<Submitted, ChainError> {
+        Err(deaf("claim"))
+    }
+    async fn void(&self, _: &[Packet]) -> Result<Submitted, ChainError> {
+        Err(deaf("void"))
+    }
+    async fn lock(&self, payer: &Signer, request: &LockRequest) -> Result<(Submitted, Packet), ChainError> {
+        if let Some(error) = self.refusal.lock().unwrap().clone() {
+            return Err(error);
+        }
+        let points = PointsLock {
+            denom: request.denom.clone(),
+            amount: request.amount,
+            sender: signer_address(payer).unwrap(),
+            receiver: request.receiver.clone(),
+            hashlock: request.hashlock,
+            claim_deadline: request.claim_deadline,
+            terms: request.terms.clone(),
+            memo: request.memo.clone(),
+        };
+        let packet = Packet {
+            sequence: crosspoint_protocol::ids::Sequence(1),
+            source_client: request.client.clone(),
+            dest_client: self.client.counterparty_client.clone(),
+            timeout: request.timeout,
+            payload: Payload::points(&points),
+        };
+        let outcomes = vec![ItemOutcome::Done];
+        let block = self.head().await?.latest;
+        Ok((Submitted { tx: TxId("AB".into()), block, gas_used: 1, outcomes }, packet))
+    }
+    async fn hashlock_used(&self, _: &Address, _: &Hashlock) -> Result<bool, ChainError> {
+        Ok(self.used.load(Ordering::SeqCst))
+    }
+    async fn balance(&self, _: &Address, _: &Denom) -> Result<Amount, ChainError> {
+        Err(deaf("balance"))
+    }
+    async fn supply(&self, _: Height) -> Result<Vec<DenomSupply>, ChainError> {
+        Err(deaf("supply"))
+    }
+    async fn wallet(&self) -> Result<(Address, Option<u128>), ChainError> {
+        Err(deaf("wallet"))
+    }
+}
+
+fn chain(id: &str, other: &str, client: &str, counterparty: &str) -> Arc<Deaf> {
+    let trusted = Tip { height: Height(5), time: Timestamp(900) };
+    let client = ClientStatus {
+        client: client.parse().unwrap(),
+        client_type: ClientType::Attested,
+        counterparty_chain: other.parse().unwrap(),
+        counterparty_client: counterparty.parse().unwrap(),
+        trusted,
+        trusted_hash: vec![],
+        trusting_period: 1_000_000,
+        frozen: false,
+        generation: 0,
+    };
+    Arc::new(Deaf { id: id.parse().unwrap(), client, refusal: Mutex::default(), used: AtomicBool::new(false) })
+}
+
+const HERE: &str = "crosspoint-1";
+const THERE: &str = "eip155-31337";
+
+struct World {
+    source: Arc<Deaf>,
+    desk: Arc<Desk>,
+    _dir: tempfile::TempDir,
+}
+
+/// A service that pays from `mall` on the native chain.
+fn world() -> World {
+    let source = chain(HERE, THERE, "attested-0", "checkpoint-0");
+    let dest = chain(THERE, HERE, "checkpoint-0", "attested-0");
+    let key = signer(KeyKind::Native, &Secret::new([7; 32])).unwrap();
+    let payer = Payer { address: signer_address(&key).unwrap(), signer: key };
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let secrets = Arc::new(Secrets::new(generate(KeyKind::Seed).unwrap()));
+    let both: Vec<Arc<dyn Chain>> = vec![Arc::clone(&source) as _, Arc::clone(&dest) as _];
+    let relayer = Relayer::new(RelayerConfig::new(dir.path().into()), both, Arc::clone(&metrics))
+        .with_secret_box(Arc::clone(&secrets) as _)
+        .start()
+        .unwrap();
+    let payers = BTreeMap::from([("mall".parse().unwrap(), payer)]);
+    let desk = Desk::new(DeskParts {
+        chains: vec![
+            DeskChain { chain: Arc::clone(&source) as _, form: AddressForm::Native, payers },
+            DeskChain { chain: dest, form: AddressForm::Evm, payers: BTreeMap::new() },
+        ],
+        attestors: vec![],
+        relayer,
+        metrics,
+        secrets: Some(secrets),
+        windows: Windows { timeout_seconds: 60, hold_seconds: 600 },
+        claim_margin: 1,
+    });
+    World { source, desk, _dir: dir }
+}
+
+fn request(hashlock: Option<u8>) -> SendRequest {
+    SendRequest {
+        payer: "mall".parse().unwrap(),
+        from: HERE.parse().unwrap(),
+        to: THERE.parse().unwrap(),
+        client: None,
+        denom: "sfs".parse().unwrap(),
+        amount: Amount::new(5),
+        receiver: "0x70997970C51812dc3A010C7d01b50e0d17dc79C8".parse().unwrap(),
+        hashlock: hashlock.map(|n| Preimage::new([n; 32]).hashlock()),
+        memo: String::new(),
+        timeout_seconds: None,
+        hold_seconds: None,
+    }
+}
+
+impl World {
+    async fn send(&self, request: SendRequest, key: Option<&str>) -> Result<TransferView, Problem> {
+        let key = key.map(|key| key.parse().unwrap());
+        Ok(self.desk.send(request, key).await?)
+    }
+
+    fn refuse(&self, error: ChainError, used: bool) {
+        *self.source.refusal.lock().unwrap() = Some(error);
+        self.source.used.store(used, Ordering::SeqCst);
+    }
+}
+
+fn rejected(reason: &str) -> ChainError {
+    ChainError::Rejected { chain: HERE.parse().unwrap(), reason: reason.into(), retryable: false }
+}
+
+#[tokio::test]
+async fn a_refusal_arrives_at_once_if_the_hashlock_is_unused() {
+    let world = world();
+    let poor = ChainError::InsufficientFunds { chain: HERE.parse().unwrap(), detail: "mall has 3 of 5".into() };
+    for error in [rejected("the timeout is too far away"), poor] {
+        let words = error.to_string();
+        world.refuse(error, false);
+        let started = Instant::now();
+        let problem = world.send(request(Some(1)), None).await.unwrap_err();
+        assert!(started.elapsed() < Duration::from_secs(5), "it took {:?}", started.elapsed());
+        assert_eq!((problem.status, problem.retryable, problem.detail), (422, false, words));
+    }
+}
+
+#[tokio::test]
+async fn a_used_hashlock_whose_lock_is_not_read_yet_is_no_final_refusal() {
+    let mut world = world();
+    Arc::get_mut(&mut world.desk).unwrap().catch_up = Duration::from_millis(300);
+    world.refuse(rejected("the hashlock was used before"), true);
+    let problem = world.send(request(Some(1)), Some("k")).await.unwrap_err();
+    assert_eq!((problem.status, problem.retryable), (503, true));
+    assert!(problem.detail.contains("repeat the request with the same idempotency key"), "{}", problem.detail);
+}
+
+#[tokio::test]
+async fn a_repeated_request_finds_its_lock_before_its_block_is_final() {
+    let world = world();
+    let first = world.send(request(None), Some("order-1")).await.unwrap();
+    assert_eq!((first.stage.as_str(), first.ended), ("submitted", false));
+    world.refuse(rejected("nothing more is sent"), true);
+    assert_eq!(world.send(request(None), Some("order-1")).await.unwrap(), first);
+    assert_eq!(world.desk.transfer(&first.id).await.unwrap(), first);
+    let other = SendRequest { amount: Amount::new(6), ..request(None) };
+    let problem = world.send(other, Some("order-1")).await.unwrap_err();
+    assert_eq!(problem.kind, "urn:crosspoint:problem:idempotency-key-reused");
+}
+
+#[tokio::test]
+async fn a_hashlock_is_paid_once_by_one_payer() {
+    let world = world();
+    let first = world.send(request(Some(1)), None).await.unwrap();
+    assert_eq!(world.send(request(Some(1)), None).await.unwrap().id, first.id);
+    let other = SendRequest { amount: Amount::new(6), ..request(Some(1)) };
+    let problem = world.send(other, None).await.unwrap_err();
+    assert_eq!(problem.status, 409);
+    assert!(problem.detail.contains("a hashlock is paid once"), "{}", problem.detail);
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_itself_is_told_before_anything_is_sent() {
+    let world = world();
+    world.refuse(rejected("it must not get here"), false);
+    let good = request(Some(1));
+    let cases = [
+        (SendRequest { amount: Amount::new(0), ..good.clone() }, "amount is 0"),
+        (SendRequest { to: HERE.parse().unwrap(), ..good.clone() }, "from and to are the same chain"),
+        (SendRequest { to: "nowhere-1".parse().unwrap(), ..good.clone() }, "chain nowhere-1 is not connected here"),
+        (SendRequest { payer: "thief".parse().unwrap(), ..good.clone() }, "key thief may not pay on crosspoint-1"),
+        (SendRequest { receiver: "point1x".parse().unwrap(), ..good.clone() }, "0x"),
+        (SendRequest { memo: "\u{1b}[2J".into(), ..good.clone() }, "memo is longer than"),
+        (SendRequest { client: Some("attested-9".parse().unwrap()), ..good.clone() }, "no route leads from"),
+    ];
+    for (request, words) in cases {
+        let problem = world.send(request, None).await.unwrap_err();
+        assert_eq!(problem.status, 422, "{}", problem.detail);
+        assert!(problem.detail.contains(words), "{} does not say `{words}`", problem.detail);
+    }
+}
+
+#[test]
+fn the_outcome_of_a_hold_is_told_in_words() {
+    let id: PacketId = "crosspoint-1/attested-0/1".parse().unwrap();
+    let chain: ChainId = THERE.parse().unwrap();
+    let done = |outcome| Submitted {
+        tx: TxId("0xab".into()),
+        block: Tip { height: Height(3), time: Timestamp(7) },
+        gas_used: 9,
+        outcomes: vec![outcome],
+    };
+    let skipped = ItemOutcome::Skipped { reason: "the receiver is suspended".into(), retryable: true };
+    assert_eq!(hold_end(&id, &chain, done(ItemOutcome::Done), "claimed").unwrap().note, "claimed");
+    let again = hold_end(&id, &chain, done(ItemOutcome::Duplicate), "claimed").unwrap();
+    assert_eq!(again.note, "it was claimed before; nothing changed");
+    let problem: Problem = hold_end(&id, &chain, done(skipped), "claimed").unwrap_err().into();
+    assert_eq!((problem.status, problem.detail.ends_with("suspended; try again later")), (409, true));
+}
