@@ -63,7 +63,9 @@ impl Tender {
         let max = self.shared.config.max_batch;
         let mut more = false;
         for action in [Action::Claim, Action::Void] {
-            if action == Action::Claim && !self.shared.config.watch_tower {
+            // Until the chain's clock is known, no claim is known to be in time, and none to be late for good.
+            let blind = self.shared.view(&self.route.dest_chain).head.is_none();
+            if action == Action::Claim && (blind || !self.shared.config.watch_tower) {
                 continue;
             }
             let holds = self.choose(action, max).await?;

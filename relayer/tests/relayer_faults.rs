@@ -11,6 +11,7 @@ mod model;
 
 use async_trait::async_trait;
 use crosspoint_adapters::chain::Chain;
+use crosspoint_adapters::error::ChainError;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::htlc::HoldState;
 use crosspoint_relayer::Halt;
@@ -22,6 +23,7 @@ use crosspoint_relayer::retry::RetryReason;
 use model::world::{BOUND, VOUCHER, World, stop, until};
 use model::{CAP, ModelChain, address, connect, denom, preimage};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// Holds every task that reaches one point, the n-th time and after.
@@ -93,6 +95,29 @@ fn invoice(amount: u128) -> Invoice {
         amount: Amount::new(amount),
         receiver: address("bob"),
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_is_due_before_its_chain_answers_is_not_given_up_as_too_late() {
+    let world = World::new();
+    let relayer = world.start().await;
+    let packet = world.pay(1);
+    world.reaches(&relayer, &packet, Stage::Held).await;
+    world.b.stall(true);
+    relayer.register_preimage(&preimage(1), invoice(1_000)).await.unwrap();
+    relayer.kill().await;
+    for _ in 0..1_000 {
+        world.b.fault("next_head", ChainError::NotYet("its head".into()));
+    }
+    world.b.stall(false);
+    let relayer = world.start().await;
+    let routes = || relayer.status().unwrap().routes.len() == 2;
+    until(routes, || "both routes".into()).await;
+    // Long enough for the claim to be looked at, while its chain has not said what time it is.
+    tokio::time::sleep(Duration::from_millis(20 * world.config.tick_ms)).await;
+    world.b.clear_faults();
+    world.reaches(&relayer, &packet, Stage::Settled).await;
+    stop(relayer).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
