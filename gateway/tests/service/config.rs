@@ -142,6 +142,6 @@ async fn a_service_that_cannot_start_says_what_to_do() -> Result<()> {
     let ran = start(&dead).await?;
     assert!(!ran.err.contains("an-api-key"), "{}", ran.err);
     let said = ran.refused(4)?;
-    assert!(said.contains("chain eip155-31337") && said.contains("check that the node runs"), "{said}");
+    assert!(said.contains("eip155-31337: no endpoint answered") && said.contains("check that the node runs"), "{said}");
     Ok(())
 }

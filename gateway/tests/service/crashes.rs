@@ -19,7 +19,8 @@ async fn settled(stand: &Stand, count: usize) -> Result<()> {
     let settled = until("all transfers to settle", async || {
         let all = all(stand).await?;
         let done = all.iter().filter(|view| view["stage"] == "settled").count();
-        ensure!(done == count, "{done} of {count} have settled, {} are there", all.len());
+        let open = all.iter().find(|view| view["stage"] != "settled").map(Value::to_string).unwrap_or_default();
+        ensure!(done == count, "{done} of {count} have settled, {} are there; {open}", all.len());
         Ok(Some(all.len()))
     });
     let there = settled.await.map_err(|e| stand.story(e))?;
