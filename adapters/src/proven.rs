@@ -20,6 +20,18 @@ pub struct Proven {
     pub evidence: Evidence,
 }
 
+impl Proven {
+    /// Whether it moves the client on. Without items too it may have to: a client follows each change of validators.
+    #[must_use]
+    pub const fn has_update(&self) -> bool {
+        match &self.evidence {
+            Evidence::Checkpoint(evidence) => evidence.update.is_some(),
+            Evidence::Tendermint(evidence) => evidence.update.is_some(),
+            Evidence::Attested(evidence) => evidence.update.is_some(),
+        }
+    }
+}
+
 /// Headers and proofs by client type.
 #[derive(Debug, Clone)]
 pub enum Evidence {

@@ -318,7 +318,8 @@ impl Carrier {
         }
         let why = "the chain could not prove it yet, or what was seen of it is not true";
         self.shared.fail_all(&left_out, Failure::later(RetryReason::NotProven, why)).await?;
-        if carried.is_empty() {
+        // Nothing of it could be proven; the client may have to follow a change of validators first.
+        if carried.is_empty() && !proven.has_update() {
             return Ok(Ok(()));
         }
         self.shared.at(Point::BatchProven).await;
@@ -328,7 +329,9 @@ impl Carrier {
             Err(error) => return Ok(Err(error)),
         };
         self.shared.at(Point::BatchSubmitted).await;
-        self.shared.metrics.batch(&self.route, carried.len());
+        if !carried.is_empty() {
+            self.shared.metrics.batch(&self.route, carried.len());
+        }
         if submitted.outcomes.len() != carried.len() {
             return Ok(Err(ChainError::OutcomeUnknown { chain: chain.clone(), tx: submitted.tx.0 }));
         }

@@ -27,6 +27,7 @@ pub mod retry;
 pub mod route;
 pub mod settings;
 mod shared;
+mod stuck;
 mod tend;
 mod tower;
 mod watch;

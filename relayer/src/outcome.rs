@@ -7,6 +7,7 @@ use crate::metrics::{PacketCount, TxOutcome};
 use crate::retry::{Retry, RetryReason, short};
 use crate::route::PacketId;
 use crate::shared::Shared;
+use crate::stuck;
 use crosspoint_adapters::chain::{ItemOutcome, Submitted};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_protocol::ids::ChainId;
@@ -122,7 +123,7 @@ impl Shared {
                     Ok(submission) => submit(step, &mut life, submission)?,
                     Err(failure) => {
                         let wait = |attempts| backoff.wait(failure.reason, attempts).as_millis();
-                        give_up_or_wait(step, &mut life, action, &failure, wait)?;
+                        give_up_or_wait(step, &mut life, action, &failure, wait, stuck::wait_ms(&backoff))?;
                         failed.push((life.route.clone(), failure.reason, life.stage == Stage::Stuck));
                     }
                 }
@@ -149,13 +150,14 @@ fn submit(step: &mut Step<'_>, life: &mut Life, submission: Submission) -> Resul
 }
 
 /// A recv that will not be tried again waits for its timeout, a claim for its deadline: both ends are
-/// safe. For the rest there is no other way on, so a person must look.
+/// safe. For the rest there is no other way on, so a person must look; until then it is tried again once in a long while.
 fn give_up_or_wait(
     step: &mut Step<'_>,
     life: &mut Life,
     action: Action,
     failure: &Failure,
     wait: impl Fn(u32) -> u128,
+    stuck_ms: u64,
 ) -> Result<(), JournalError> {
     let now = step.now_ms;
     if !failure.last {
@@ -171,7 +173,8 @@ fn give_up_or_wait(
             let cause = Cause { reason: Some(failure.reason), note: Some(failure.detail.clone()), ..Cause::default() };
             step.enter(life, Stage::Stuck, cause)?;
             let detail = short(&failure.detail);
-            life.retry = Some(Retry { attempts: 1, next_ms: None, reason: failure.reason, detail });
+            let next_ms = Some(now.saturating_add(stuck_ms));
+            life.retry = Some(Retry { attempts: 1, next_ms, reason: failure.reason, detail });
             Ok(())
         }
     }

@@ -1,15 +1,15 @@
 //! Starting and stopping the relayer, and asking it how it is.
 
 use crate::audit::{AuditError, AuditReport, audit_journal};
-use crate::journal::step::{Cause, now_ms};
+use crate::journal::step::now_ms;
 use crate::journal::{Invoice, Journal, JournalError, SecretBox, StageCount};
-use crate::life::{Life, Stage};
+use crate::life::Life;
 use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::route::{PacketId, Route};
 use crate::settings::RelayerConfig;
 use crate::shared::{ChainView, Halt, Shared, lock};
-use crate::watch;
+use crate::{stuck, watch};
 use crosspoint_adapters::chain::{Chain, ClientStatus, Head};
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ChainId, Height};
@@ -173,6 +173,7 @@ impl Relayer {
             shared.spawn(keep_wallet(Arc::clone(&shared), id.clone()));
         }
         shared.spawn(keep_gauges(Arc::clone(&shared)));
+        shared.spawn(stuck::run(Arc::clone(&shared)));
         if shared.config.audit_interval_ms > 0 {
             shared.spawn(keep_auditing(Arc::clone(&shared)));
         }
@@ -229,20 +230,9 @@ impl RelayerHandle {
     /// Tries a packet again now, also one that is stuck.
     pub async fn retry(&self, id: &PacketId) -> Result<Life, JournalError> {
         let id = id.clone();
-        let life = self
-            .shared
-            .journal
-            .step(move |step| {
-                let mut life = step.life(&id)?.ok_or_else(|| JournalError::NoPacket(id.clone()))?;
-                if life.retry.is_some() {
-                    let stage = if life.stage == Stage::Stuck { life.resting_stage() } else { life.stage };
-                    let note = Some("tried again by hand".to_owned());
-                    step.enter(&mut life, stage, Cause { note, ..Cause::default() })?;
-                    step.put(life.clone())?;
-                }
-                Ok::<_, JournalError>(life)
-            })
-            .await?;
+        let write =
+            self.shared.journal.step::<_, JournalError>(move |step| stuck::free(step, &id, "tried again by hand"));
+        let life = write.await?;
         self.nudge();
         Ok(life)
     }

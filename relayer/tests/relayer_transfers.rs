@@ -13,6 +13,7 @@ use crosspoint_adapters::chain::{PacketEvent, RelayItem};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_protocol::htlc::HoldState;
 use crosspoint_protocol::ids::Timestamp;
+use crosspoint_relayer::journal::StageCount;
 use crosspoint_relayer::life::Stage;
 use crosspoint_relayer::retry::RetryReason;
 use model::world::{VOUCHER, World, stop, until};
@@ -219,6 +220,39 @@ async fn failures_that_pass_are_tried_again_and_one_that_does_not_is_stuck_until
     assert_eq!(world.metrics.packet_count(&world.route(), "stuck"), 1);
     relayer.retry(&world.id(&packet)).await.unwrap();
     world.reaches(&relayer, &packet, Stage::Settled).await;
+    stop(relayer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_chain_refused_for_good_is_tried_again_after_a_long_wait() {
+    let world = World::new();
+    let relayer = world.start().await;
+    let packet = world.pay(1);
+    world.reaches(&relayer, &packet, Stage::Held).await;
+    let reason = "the proof is of a state that is gone".to_owned();
+    world.a.fault("submit", ChainError::Rejected { chain: "chain-a".parse().unwrap(), reason, retryable: false });
+    world.b.claim_now(&packet, &preimage(1));
+    world.reaches(&relayer, &packet, Stage::Stuck).await;
+    let stuck = relayer.status().unwrap().routes.iter().any(|route| {
+        let counts = |count: &StageCount| count.stage == Stage::Stuck && count.count == 1;
+        route.stages.iter().any(counts)
+    });
+    assert!(stuck, "the status names what is stuck");
+    assert!(world.life(&relayer, &packet).unwrap().retry.unwrap().next_ms.is_some());
+    world.reaches(&relayer, &packet, Stage::Settled).await;
+    stop(relayer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_validators_is_carried_even_when_no_item_can_be_proven_with_it() {
+    let world = World::new();
+    let relayer = world.start().await;
+    let first = world.pay(1);
+    world.reaches(&relayer, &first, Stage::Held).await;
+    world.a.rotate();
+    let packet = world.pay(2);
+    world.reaches(&relayer, &packet, Stage::Held).await;
+    assert!(!world.a.has_rotated());
     stop(relayer).await;
 }
 

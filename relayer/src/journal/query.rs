@@ -224,6 +224,25 @@ impl Journal {
         all.map(|key| packet_at(Cf::Work, &key, ready.len().saturating_add(8))).collect()
     }
 
+    /// Packets of a route that have been at a stage since before `since_ms`, oldest first.
+    pub(crate) fn at_stage_since(
+        &self,
+        route: &Route,
+        stage: Stage,
+        since_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<PacketId>, JournalError> {
+        let (chain, client) = (&route.source_chain, &route.source_client);
+        let prefix = keys::stage_prefix(chain, client, stage);
+        let old = |key: &[u8], found: &[Vec<u8>]| {
+            found.len() < limit && number_at(key, prefix.len()).is_some_and(|since| since < since_ms)
+        };
+        let damaged = || JournalError::Damaged { family: Cf::ByStage.name(), detail: "a key names no packet".into() };
+        let sequence = |key: Vec<u8>| number_at(&key, prefix.len().saturating_add(8)).ok_or_else(damaged);
+        let id = |sequence| PacketId { chain: chain.clone(), client: client.clone(), sequence: Sequence(sequence) };
+        self.scan(Cf::ByStage, &prefix, &prefix, old)?.into_iter().map(|key| sequence(key).map(id)).collect()
+    }
+
     /// Packets that wait for a clock or a height of `chain` that has come.
     pub(crate) fn due(
         &self,

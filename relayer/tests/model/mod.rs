@@ -16,8 +16,9 @@ pub mod world;
 use async_trait::async_trait;
 use crosspoint_adapters::chain::*;
 use crosspoint_adapters::error::ChainError;
-use crosspoint_adapters::proven::{Evidence, Proven, TendermintEvidence};
+use crosspoint_adapters::proven::{AttestedEvidence, Evidence, Proven, TendermintEvidence};
 use crosspoint_adapters::signer::Signer;
+use crosspoint_light_proofs::attested;
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::book::{BookError, HomeBook, VoucherBook};
@@ -79,6 +80,8 @@ struct State {
     pub max_events: usize,
     pub submissions: Vec<Vec<RelayItem>>,
     pub claims: u64,
+    /// Its validators changed: clients of it must follow before anything more is proven to them.
+    pub rotated: bool,
 }
 
 pub struct ModelChain {
@@ -222,6 +225,14 @@ impl ModelChain {
         } else {
             state.withheld.remove(&Sequence(sequence));
         }
+    }
+
+    pub fn rotate(&self) {
+        self.state().rotated = true;
+    }
+
+    pub fn has_rotated(&self) -> bool {
+        self.state().rotated
     }
 
     pub fn forge_event(&self, event: PacketEvent) {
@@ -688,6 +699,9 @@ impl Chain for ModelChain {
             }
         }
         assert!(client.counterparty_chain == self.id, "asked to prove to a client of another chain");
+        if self.has_rotated() {
+            return Ok(Proven { items: vec![], height: at.height, time: at.time, evidence: rotation() });
+        }
         let evidence = Evidence::Tendermint(Box::new(TendermintEvidence { update: None, proofs }));
         Ok(Proven { items: proven, height: at.height, time: at.time, evidence })
     }
@@ -703,6 +717,10 @@ impl Chain for ModelChain {
         let real =
             peer.head_now().finalized.height >= proven.height && peer.block_time(proven.height) == Some(proven.time);
         assert!(real, "a header that the counterparty never finalized");
+        if proven.items.is_empty() && proven.has_update() {
+            peer.state().rotated = false;
+            return Ok(self.state().finish(vec![], vec![]));
+        }
         for item in &proven.items {
             let held = peer.value_at(&Self::proof_path(item), proven.height);
             assert_eq!(held, Self::expected(item), "a proof of what is not there");
@@ -786,6 +804,21 @@ impl Chain for ModelChain {
     async fn wallet(&self) -> Result<(Address, Option<u128>), ChainError> {
         Ok((address("relayer"), Some(1_000)))
     }
+}
+
+/// An update alone, as a change of validators needs it. A model client looks at nothing in it.
+fn rotation() -> Evidence {
+    let statement = attested::Statement {
+        chain_id: 0,
+        genesis_hash: [0; 32].into(),
+        epoch: 0,
+        prev_number: Height(0),
+        prev_hash: [0; 32].into(),
+        number: Height(1),
+        hash: [0; 32].into(),
+    };
+    let update = Some(attested::Header { statement, header_rlp: vec![].into(), signatures: vec![] });
+    Evidence::Attested(Box::new(AttestedEvidence { update, account_proof: vec![], storage_proofs: vec![] }))
 }
 
 fn sequence_of(event: &PacketEvent) -> Sequence {
