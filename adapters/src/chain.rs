@@ -305,6 +305,9 @@ pub trait Chain: Send + Sync + 'static {
     /// fails with [`ChainError::InvalidRequest`]: ask for fewer blocks. One block is never too much.
     async fn events(&self, from: Height, to: Height) -> Result<Vec<ChainEvent>, ChainError>;
 
+    /// What was read of this chain turned out not to be whole: the endpoint it came from is asked last for a while.
+    fn doubt(&self) {}
+
     /// The lowest block that can hold a packet event: where a scan of an empty journal starts.
     async fn first_height(&self) -> Result<Height, ChainError>;
 

@@ -10,12 +10,12 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::*;
-use crosspoint_adapters::chain::{Chain, PacketEvent, RelayItem};
+use crosspoint_adapters::chain::{Chain, ChainEvent, PacketEvent, RelayItem};
 use crosspoint_adapters::error::ChainError;
+use crosspoint_adapters::proven::{AttestedEvidence, Evidence, Proven};
 use crosspoint_protocol::ids::Height;
 use serde_json::{Value, json};
 use url::Url;
@@ -176,56 +176,74 @@ async fn no_lie_about_a_proof_gets_through_and_an_honest_node_is_asked_next() {
     solo.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_leaves_out_events_is_found_out_and_the_packet_is_told_late() {
-    let dir = tempfile::tempdir().unwrap();
-    let (solo, chain, _) = connected(dir.path()).await;
-    let payer = signer("alice");
-    let lock = async |n| chain.lock(&payer, &lock_request(solo.time().unwrap(), n)).await.unwrap();
-    let withhold = Arc::new(AtomicBool::new(true));
-    let flag = Arc::clone(&withhold);
-    let lie: Lie = Arc::new(move |request, mut answer| {
-        if request["method"] == "block_results" && flag.load(Ordering::SeqCst) {
+/// Leaves out the events of one kind, of one packet or of all.
+fn withhold(kind: &'static str, sequence: Option<&'static str>) -> Lie {
+    Arc::new(move |request, mut answer| {
+        if request["method"] == "block_results" {
             for result in answer["result"]["txs_results"].as_array_mut().into_iter().flatten() {
                 let events = result["events"].as_array_mut().unwrap();
-                // Only the second packet is withheld.
                 events.retain(|event| {
                     let attributes = event["attributes"].as_array().unwrap();
-                    event["type"] != "packet_sent"
-                        || !attributes.iter().any(|one| one["key"] == "sequence" && one["value"] == "2")
+                    let named = |sequence: &str| {
+                        attributes.iter().any(|one| one["key"] == "sequence" && one["value"] == sequence)
+                    };
+                    event["type"] != kind || !sequence.is_none_or(named)
                 });
             }
         }
         bytes(&answer)
-    });
-    let liar = proxy(solo.rpc_url(), lie).await;
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_leaves_out_events_is_found_out_at_once_and_another_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (solo, chain, trusted) = connected(dir.path()).await;
+    let payer = signer("alice");
+    let lock = async |n| chain.lock(&payer, &lock_request(solo.time().unwrap(), n)).await.unwrap().0.block.height;
     let from = chain.head().await.unwrap().latest.height.next();
-    let (first, _) = lock(1).await;
-    let (second, _) = lock(2).await;
-    let (third, _) = lock(3).await;
+    let (first, _, third) = (lock(1).await, lock(2).await, lock(3).await);
+    // A packet of a denom that nobody admitted comes in: an acknowledgement is written.
+    let now = solo.time().unwrap();
+    let packet = inbound(1, now, "alice", 7);
+    let state = evm_state(2, now.0, Some((packet.commitment_path(), packet.commitment())));
+    let evidence = AttestedEvidence {
+        update: Some(attested(&trusted.header, &state.header)),
+        account_proof: state.account_proof,
+        storage_proofs: vec![state.storage_proof],
+    };
+    let items = vec![RelayItem::Recv { packet }];
+    let evidence = Evidence::Attested(Box::new(evidence));
+    let refused = chain.submit(&client(), &Proven { items, height: Height(2), time: now, evidence }).await.unwrap();
+    let refused = refused.block.height;
 
-    let fooled = adapter(vec![liar.clone()]);
-    let within = fooled.events(from, third.block.height).await;
-    assert!(matches!(within, Err(ChainError::Untrustworthy { .. })), "{within:?}");
-    let helped = adapter(vec![liar.clone(), solo.rpc_url().parse().unwrap()]);
-    assert_eq!(helped.events(from, third.block.height).await.unwrap().len(), 3);
-
-    // Left out at the end of an answer it cannot be seen at once, but with the next packet.
-    let fooled = adapter(vec![liar]);
-    let events = fooled.events(from, Height(third.block.height.0 - 1)).await.unwrap();
-    assert_eq!(events.len(), 1);
-    assert_eq!(events[0].block.height, first.block.height);
-    withhold.store(false, Ordering::SeqCst);
-    let events = fooled.events(third.block.height, third.block.height).await.unwrap();
-    let sent: Vec<u64> = events
-        .iter()
-        .filter_map(|event| match &event.event {
-            PacketEvent::Sent { packet } => Some(packet.sequence.0),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(sent, [2, 3]);
-    assert_eq!(events[0].block.height, second.block.height);
+    let to = refused.next();
+    let honest = chain.events(from, to).await.unwrap();
+    let acks =
+        |events: &[ChainEvent]| events.iter().filter(|e| matches!(e.event, PacketEvent::AckWritten { .. })).count();
+    assert_eq!(acks(&honest), 1);
+    let liars = [
+        ("packet_sent", Some("1"), first, first),
+        ("packet_sent", Some("2"), from, third),
+        ("packet_sent", Some("3"), from, third),
+        ("packet_sent", None, from, to),
+        ("ack_written", None, third.next(), to),
+    ];
+    for (kind, sequence, from, to) in liars {
+        let liar = proxy(solo.rpc_url(), withhold(kind, sequence)).await;
+        let alone = adapter(vec![liar.clone()]).events(from, to).await;
+        assert!(matches!(alone, Err(ChainError::Untrustworthy { .. })), "{kind} {sequence:?}: {alone:?}");
+        let helped = adapter(vec![liar, solo.rpc_url().parse().unwrap()]);
+        let told: Vec<ChainEvent> = honest.iter().filter(|e| (from..=to).contains(&e.block.height)).cloned().collect();
+        assert_eq!(helped.events(from, to).await.unwrap(), told, "{kind} {sequence:?}");
+    }
+    // In parts that follow each other, too: the heads are carried from one to the next.
+    let parts = adapter(vec![solo.rpc_url().parse().unwrap()]);
+    let mut told = vec![];
+    for height in from.0..=to.0 {
+        told.extend(parts.events(Height(height), Height(height)).await.unwrap());
+    }
+    assert_eq!(told, honest);
     solo.stop().await.unwrap();
 }
 

@@ -24,9 +24,8 @@ use crosspoint_light_proofs::{checkpoint, jmt, tendermint as tendermint_client};
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
-use crosspoint_protocol::lock::{PointsLock, Terms};
 use crosspoint_protocol::outbox;
-use crosspoint_protocol::packet::{Packet, Payload};
+use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::path::Path;
 
 /// Verifies a checkpoint proof without the adapter; the root it is about.
@@ -81,27 +80,6 @@ fn checkpoint_evidence(proven: &Proven) -> &CheckpointEvidence {
 /// Waits until the block after `height` is there, so that what happened in it can be proven.
 async fn provable(solo: &SoloHandle, height: Height) {
     solo.wait_height(height.next(), Duration::from_secs(30)).await.unwrap();
-}
-
-/// A packet from EVM to this chain.
-fn inbound(sequence: u64, now: Timestamp, receiver: &str, n: u8) -> Packet {
-    let lock = PointsLock {
-        denom: format!("0x{}", "11".repeat(20)).parse().unwrap(),
-        amount: Amount::new(7),
-        sender: format!("0x{}", "cd".repeat(20)).parse().unwrap(),
-        receiver: account(receiver).to_address().unwrap(),
-        hashlock: preimage(n).hashlock(),
-        claim_deadline: Timestamp(now.0 + 1_200),
-        terms: Terms::Plain,
-        memo: String::new(),
-    };
-    Packet {
-        sequence: Sequence(sequence),
-        source_client: evm_client(),
-        dest_client: client(),
-        timeout: Timestamp(now.0 + 600),
-        payload: Payload::points(&lock),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -265,7 +243,8 @@ async fn the_next_block_wakes_whoever_waits_for_it() {
     let dir = tempfile::tempdir().unwrap();
     let (solo, chain, _) = connected(dir.path()).await;
     let head = chain.head().await.unwrap();
-    assert_eq!(head.latest, head.finalized);
+    assert_eq!(head.latest.height, head.finalized.height.next(), "the newest header proves the block below it");
+    assert!(head.finalized.time <= head.latest.time);
     eventually("a later block", async || {
         let next = chain.next_head(head.latest.height).await.unwrap();
         (next.latest.height > head.latest.height).then_some(())

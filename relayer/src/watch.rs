@@ -191,7 +191,7 @@ impl Watcher {
         }
     }
 
-    /// Events were withheld: reads again from `from` on. At most once per longest backoff, so that a node
+    /// Events were withheld: reads again from `from` on, from another endpoint if there is one. At most once per longest backoff, so that a node
     /// that goes on withholding cannot keep us busy.
     async fn rewind(&mut self, id: &ChainId, from: Height) -> Result<(), RelayError> {
         let now = now_ms();
@@ -199,6 +199,7 @@ impl Watcher {
             return Ok(());
         }
         self.rewound_ms = now;
+        self.chain.doubt();
         let first = self.shared.call(id, "first_height", self.chain.first_height()).await?;
         let to = Height(from.max(first).0.saturating_sub(1));
         tracing::warn!(chain = %id, from = %to.next(), "an endpoint withheld events; reading again");

@@ -1,11 +1,12 @@
 //! Reads the gateway's logs as packet events, and checks what can be checked about them.
 //!
-//! A node may withhold logs or make some up. A withheld `Sent` breaks the chain of sequences and of
-//! block numbers that each `Sent` carries, or disagrees with the client's counters in the state; a
-//! made-up packet, receipt, ack or end disagrees with what the state is proven to hold. Either is answered with
-//! [`ChainError::Untrustworthy`] and the next endpoint is asked.
+//! A node may withhold logs or make some up. What it withholds is in the blocks' receipts (`complete`). A withheld
+//! `Sent` also breaks the chain of sequences and of block numbers that each `Sent` carries, or disagrees with the
+//! client's counters in the state. A made-up packet, receipt, ack or end disagrees with what the state is proven to
+//! hold. Each is answered with [`ChainError::Untrustworthy`] and the next endpoint is asked.
 
 use super::block::{self, Block, BlockId};
+use super::complete;
 use super::contracts::ICrosspointGateway::{
     Claimed, Ended, ICrosspointGatewayEvents as Event, LockEnd as ContractEnd, Received, Refused, Sent, Voided,
 };
@@ -35,7 +36,7 @@ const MAX_CHECKED: usize = 2_000;
 
 /// The events that say something of a packet. The others are not asked for: anybody can have the gateway write them,
 /// without a lock, by the thousand.
-const PACKET_EVENTS: [B256; 6] = [
+pub(super) const PACKET_EVENTS: [B256; 6] = [
     Sent::SIGNATURE_HASH,
     Received::SIGNATURE_HASH,
     Refused::SIGNATURE_HASH,
@@ -59,7 +60,15 @@ impl EvmChain {
         let mut blocks = self.settings.log_range;
         while start <= to {
             let end = Height(start.0.saturating_add(blocks.saturating_sub(1))).min(to);
-            match self.rpc.each(|session| self.read_range(session, start, end)).await {
+            let read = match self.rpc.each(|session| self.read_range(session, start, end, true)).await {
+                // Nobody shows receipts. What logs leave out shows in the chain of packets, or when nothing comes of it.
+                Err(ChainError::NotFound { what, .. }) => {
+                    tracing::debug!(chain = %self.settings.chain, what, "logs are not compared with receipts");
+                    self.rpc.each(|session| self.read_range(session, start, end, false)).await
+                }
+                other => other,
+            };
+            match read {
                 // Too many for one range: whoever fills blocks with logs must not stop the reading for good.
                 Err(ChainError::InvalidRequest(_)) if end > start => blocks = end.0.saturating_sub(start.0).div_ceil(2),
                 read => {
@@ -71,9 +80,18 @@ impl EvmChain {
         Ok(events)
     }
 
-    async fn read_range(&self, session: Session<'_>, from: Height, to: Height) -> Result<Vec<ChainEvent>, ChainError> {
+    async fn read_range(
+        &self,
+        session: Session<'_>,
+        from: Height,
+        to: Height,
+        by_receipts: bool,
+    ) -> Result<Vec<ChainEvent>, ChainError> {
         let logs = self.logs(session, from, to).await?;
         let last = block::existing(session, BlockId::Number(to)).await?;
+        if by_receipts {
+            complete::check(session, self.settings.gateway, (from, to), &last, &logs).await?;
+        }
         let mut blocks: BTreeMap<u64, Block> = BTreeMap::new();
         let mut decoded = vec![];
         for log in logs {

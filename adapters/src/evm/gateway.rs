@@ -241,6 +241,10 @@ impl Chain for EvmChain {
         self.read_events(from, to).await
     }
 
+    fn doubt(&self) {
+        self.rpc.doubt();
+    }
+
     async fn first_height(&self) -> Result<Height, ChainError> {
         Ok(self.settings.deployed_at)
     }

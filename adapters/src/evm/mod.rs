@@ -5,7 +5,7 @@
 //! - [`block`]: headers, their hash checked.
 //! - [`sender`]: transactions: gas, fees, nonces, receipts.
 //! - [`contracts`], [`record`], [`calldata`], [`revert`]: the contracts' interfaces, byte formats and errors.
-//! - [`gateway`]: the chain itself; `events`, `prove`, `submit` and `supply` are its parts.
+//! - [`gateway`]: the chain itself; `events`, `complete`, `prove`, `submit` and `supply` are its parts.
 //! - [`artifacts`], [`deploy`]: the compiled contracts and how they come to stand.
 //! - [`anvil`]: the development chain as a child process.
 
@@ -13,6 +13,7 @@ pub mod anvil;
 pub mod artifacts;
 pub mod block;
 pub mod calldata;
+mod complete;
 pub mod contracts;
 pub mod deploy;
 mod events;

@@ -267,6 +267,16 @@ impl Rpc {
         self.endpoints.len()
     }
 
+    /// Asks the one that is preferred now last.
+    pub fn doubt(&self) {
+        let count = self.endpoints.len();
+        let next = |at: usize| at.checked_add(1).filter(|next| *next < count).or(Some(0));
+        let turned = self.preferred.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        if let Some(endpoint) = turned.ok().and_then(|at| self.endpoints.get(at)).filter(|_| count > 1) {
+            tracing::warn!(chain = %self.chain, endpoint = endpoint.name(), "endpoint left something out");
+        }
+    }
+
     /// Runs `work` with one endpoint after the other, the one that did well last first, until it
     /// succeeds or fails in a way that another endpoint cannot mend. If all fail, the most telling
     /// failure is returned: a contradiction before a missing answer.

@@ -265,8 +265,8 @@ async fn not_before(endpoint: &Endpoint, here: &ClientId, item: &RelayItem) -> R
     }
 }
 
-/// The checkpoint of a header, its own signatures verified.
-async fn checkpoint(endpoint: &Endpoint, height: Height) -> Result<SignedCheckpoint, ChainError> {
+/// The checkpoint of a header with the set that it names. Its signatures are not verified.
+pub(crate) async fn checkpoint(endpoint: &Endpoint, height: Height) -> Result<SignedCheckpoint, ChainError> {
     let signed: SignedCheckpoint = endpoint.checkpoint(height).await?;
     let found = &signed.checkpoint;
     if found.height != height || found.chain_id != *endpoint.chain() {

@@ -54,6 +54,14 @@ impl Endpoints {
         order
     }
 
+    /// Asks the one that is preferred now last for a while.
+    pub(crate) fn doubt(&self) {
+        if let Some(endpoint) = self.by_health().first().filter(|_| self.all.len() > 1) {
+            tracing::warn!(chain = %self.chain, endpoint = %endpoint.label(), "endpoint left something out");
+            endpoint.failed();
+        }
+    }
+
     /// Does a piece of work that may take several calls against one endpoint, so that all its answers
     /// come from one view of the chain; starts over at the next endpoint if this one fails or lies.
     pub(crate) async fn first_good<T, F, W>(&self, work: F) -> Result<T, ChainError>

@@ -1,12 +1,8 @@
-//! Packet events of blocks, in order. Bytes of events are not bound by any header, so what an endpoint
-//! leaves out is looked for: packet numbers rise by one, and results must be those the next header names.
-
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+//! Packet events of blocks, in order. No header binds the bytes of events: `complete` compares them with what is
+//! proven to be in the state.
 
 use crosspoint_ledger::events::{AckCause as LedgerCause, Event, EventError, LockEnd as LedgerEnd};
-use crosspoint_ledger::query::{PacketQuery, PacketView};
-use crosspoint_protocol::ids::{ChainId, ClientId, Height, Sequence};
+use crosspoint_protocol::ids::{ChainId, Height};
 use futures::{StreamExt, TryStreamExt};
 use tendermint::crypto::default::Sha256;
 use tendermint::merkle::simple_hash_from_byte_vectors;
@@ -22,74 +18,9 @@ use crate::error::ChainError;
 const CONCURRENCY: usize = 8;
 /// Most events taken in at once: some hundred megabytes. Where blocks hold more, fewer blocks are asked for.
 pub(crate) const MAX_EVENTS: usize = 100_000;
-/// Most packets looked up that an earlier answer left out.
-const MAX_MISSING: usize = 100;
 
-/// The newest packet seen through each client, to notice what an answer leaves out.
-#[derive(Debug, Default)]
-pub(crate) struct SentMemory(Mutex<Seen>);
-
-#[derive(Debug, Default)]
-struct Seen {
-    // Everything up to this block was seen.
-    scanned_to: Height,
-    last: BTreeMap<ClientId, Sequence>,
-}
-
-/// Packets that an earlier answer must have left out.
-type Missing = Vec<(ClientId, Sequence)>;
-
-impl SentMemory {
-    /// Checks that the packets sent in `events` rise by one per client. A gap within them is this
-    /// endpoint's; a gap to what was seen before is an earlier answer's, and is returned.
-    fn missing(&self, endpoint: &Endpoint, from: Height, events: &[ChainEvent]) -> Result<Missing, ChainError> {
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let contiguous = seen.scanned_to.next() == from;
-        let mut here: BTreeMap<&ClientId, Sequence> = BTreeMap::new();
-        let mut missing = Missing::new();
-        for event in events {
-            let PacketEvent::Sent { packet } = &event.event else { continue };
-            let (client, sequence) = (&packet.source_client, packet.sequence);
-            match here.insert(client, sequence) {
-                Some(before) if before.next() != sequence => {
-                    return Err(endpoint.untrustworthy(format!(
-                        "packet {sequence} of {client} follows packet {before}: something was left out"
-                    )));
-                }
-                Some(_) => {}
-                None if contiguous => {
-                    let before = seen.last.get(client).copied().unwrap_or(sequence);
-                    let gap = before.next().0..sequence.0;
-                    missing.extend(gap.take(MAX_MISSING).map(|number| (client.clone(), Sequence(number))));
-                }
-                None => {}
-            }
-        }
-        Ok(missing)
-    }
-
-    fn remember(&self, to: Height, events: &[ChainEvent]) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if to < seen.scanned_to {
-            return;
-        }
-        seen.scanned_to = to;
-        for event in events {
-            if let PacketEvent::Sent { packet } = &event.event {
-                seen.last.insert(packet.source_client.clone(), packet.sequence);
-            }
-        }
-    }
-}
-
-/// The packet events of blocks `from..=to` as one endpoint tells them. If an earlier answer left a packet
-/// out, the events of its block come first.
-pub(crate) async fn range(
-    endpoint: &Arc<Endpoint>,
-    memory: &SentMemory,
-    from: Height,
-    to: Height,
-) -> Result<Vec<ChainEvent>, ChainError> {
+/// The packet events of blocks `from..=to` as one endpoint tells them.
+pub(crate) async fn range(endpoint: &Endpoint, from: Height, to: Height) -> Result<Vec<ChainEvent>, ChainError> {
     let mut blocks =
         futures::stream::iter(from.0..=to.0).map(|height| of_block(endpoint, Height(height))).buffered(CONCURRENCY);
     let mut events = Vec::new();
@@ -99,27 +30,7 @@ pub(crate) async fn range(
             return Err(too_many(endpoint.chain(), from, to));
         }
     }
-    let mut late = Vec::new();
-    for (client, sequence) in memory.missing(endpoint, from, &events)? {
-        let has = |event: &ChainEvent| {
-            matches!(&event.event, PacketEvent::Sent { packet }
-                if packet.source_client == client && packet.sequence == sequence)
-        };
-        if late.iter().any(has) {
-            continue;
-        }
-        tracing::warn!(chain = %endpoint.chain(), %client, %sequence, "an earlier answer left a packet out");
-        let query = PacketQuery { client: client.clone(), sequence };
-        let view: PacketView = endpoint.view("/packet", &query, Height(0)).await?;
-        let block = of_block(endpoint, view.sent.height).await?;
-        if !block.iter().any(has) {
-            return Err(endpoint.untrustworthy(format!("packet {sequence} of {client} is not in the block it names")));
-        }
-        late.extend(block);
-    }
-    memory.remember(to, &events);
-    late.extend(events);
-    Ok(late)
+    Ok(events)
 }
 
 /// More events than are taken in at once. Fewer blocks have fewer.

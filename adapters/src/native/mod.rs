@@ -3,7 +3,7 @@
 //! - [`settings`]: what an adapter is told.
 //! - `rpc`, `endpoints`: one node with bounded answers; several of them with fallback.
 //! - `watch`: new blocks by WebSocket, else by asking.
-//! - `query`, `events`: what a node says of state and blocks.
+//! - `query`, `events`, `complete`: what a node says of state and blocks, and whether it left events out.
 //! - `checkpoint`, `tendermint`, `outbox`: proofs for light clients, verified before they are handed on.
 //! - [`account`], `submit`: transactions and what became of them.
 //!
@@ -11,6 +11,7 @@
 
 pub mod account;
 mod checkpoint;
+mod complete;
 mod endpoints;
 mod events;
 mod outbox;
@@ -48,8 +49,8 @@ use crate::evm::rpc::RpcObserver;
 use crate::proven::Proven;
 use crate::signer::Signer;
 use account::{Account, TxFate};
+use complete::LastHeads;
 use endpoints::Endpoints;
-use events::SentMemory;
 use places::Places;
 use rpc::Endpoint;
 use submit::Tally;
@@ -75,7 +76,8 @@ pub struct NativeChain {
     heights: Arc<Heights>,
     relayer: Arc<Account>,
     accounts: Mutex<HashMap<AccountId, Arc<Account>>>,
-    sent: SentMemory,
+    last_heads: LastHeads,
+    seen: Mutex<Option<Head>>,
     places: Places,
 }
 
@@ -104,7 +106,8 @@ impl NativeChain {
             heights,
             relayer,
             accounts: Mutex::default(),
-            sent: SentMemory::default(),
+            last_heads: LastHeads::default(),
+            seen: Mutex::default(),
             places: Places::default(),
         })
     }
@@ -195,6 +198,41 @@ impl NativeChain {
         }))
     }
 
+    /// A CometBFT chain's blocks are final when they are committed. But what a block did is proven by the header after
+    /// it, so the newest block with such a header is as far as anything is relayed.
+    async fn head_of(&self, endpoint: &Endpoint) -> Result<Head, ChainError> {
+        let latest = endpoint.status().await?.latest;
+        let below = Height(latest.height.0.saturating_sub(1));
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = seen.into_iter().flat_map(|head| [head.latest, head.finalized]).find(|tip| tip.height == below);
+        let finalized = match known {
+            Some(tip) => tip,
+            None if below.0 == 0 => Tip { height: below, time: Timestamp(0) },
+            None => endpoint.tip(below).await?,
+        };
+        Ok(Head { latest, finalized })
+    }
+
+    /// The events of blocks `from..=to` from an endpoint that shows that it left out none.
+    async fn whole_range(&self, from: Height, to: Height) -> Result<Vec<ChainEvent>, ChainError> {
+        if self.heights.newest() <= to {
+            self.heights.above(to, self.settings.block_time().saturating_mul(2)).await;
+        }
+        let checked = |endpoint: Arc<Endpoint>| async move {
+            let events = events::range(&endpoint, from, to).await?;
+            complete::check(&endpoint, &self.last_heads, from, to, &events).await?;
+            Ok(events)
+        };
+        match self.endpoints.first_good(checked).await {
+            Err(ChainError::Pruned { .. }) => {
+                // Nobody has this state any more. A packet left out so far back shows as a gap before the next.
+                tracing::warn!(chain = %self.id(), %from, %to, "the state is pruned: events cannot be checked");
+                self.endpoints.first_good(|endpoint| async move { events::range(&endpoint, from, to).await }).await
+            }
+            other => other,
+        }
+    }
+
     async fn prove_items(&self, client: &ClientStatus, items: &[RelayItem]) -> Result<Proven, ChainError> {
         if client.counterparty_chain != *self.id() {
             let (client, of) = (&client.client, &client.counterparty_chain);
@@ -226,10 +264,10 @@ impl Chain for NativeChain {
     }
 
     async fn head(&self) -> Result<Head, ChainError> {
-        let status = self.endpoints.first_good(|endpoint| async move { endpoint.status().await }).await?;
-        self.heights.saw(status.latest.height);
-        // A CometBFT chain's blocks are final when they are committed.
-        Ok(Head { latest: status.latest, finalized: status.latest })
+        let head = self.endpoints.first_good(|endpoint| async move { self.head_of(&endpoint).await }).await?;
+        self.heights.saw(head.latest.height);
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+        Ok(head)
     }
 
     async fn next_head(&self, height: Height) -> Result<Head, ChainError> {
@@ -249,8 +287,7 @@ impl Chain for NativeChain {
         // In parts, so that an endpoint that fails does not cost the whole range.
         while first <= to {
             let last = to.min(Height(first.0.saturating_add(BLOCKS_AT_ONCE).saturating_sub(1)));
-            let work = |endpoint: Arc<Endpoint>| async move { events::range(&endpoint, &self.sent, first, last).await };
-            all.extend(self.endpoints.first_good(work).await?);
+            all.extend(self.whole_range(first, last).await?);
             if all.len() > events::MAX_EVENTS && from < to {
                 return Err(events::too_many(self.id(), from, to));
             }
@@ -258,6 +295,10 @@ impl Chain for NativeChain {
         }
         self.places.note(&all);
         Ok(all)
+    }
+
+    fn doubt(&self) {
+        self.endpoints.doubt();
     }
 
     async fn first_height(&self) -> Result<Height, ChainError> {

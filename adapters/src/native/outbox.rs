@@ -28,7 +28,8 @@ pub(crate) struct List {
     pub(crate) whole_to: Height,
 }
 
-fn path(client: &ClientId, list: OutboxList, sequence: Sequence) -> Path {
+/// The path of an entry.
+pub(crate) fn path(client: &ClientId, list: OutboxList, sequence: Sequence) -> Path {
     match list {
         OutboxList::Sent => Path::commitment(client.clone(), sequence),
         OutboxList::Acked => Path::ack(client.clone(), sequence),
@@ -36,7 +37,7 @@ fn path(client: &ClientId, list: OutboxList, sequence: Sequence) -> Path {
 }
 
 /// The provable key of a list's head.
-fn key(client: &ClientId, list: OutboxList) -> Vec<u8> {
+pub(crate) fn key(client: &ClientId, list: OutboxList) -> Vec<u8> {
     format!("outbox/{client}/{}", list.as_str()).into_bytes()
 }
 

@@ -201,6 +201,13 @@ impl Endpoint {
         Ok(answer)
     }
 
+    /// A block's number and its header's time.
+    pub(crate) async fn tip(&self, height: Height) -> Result<Tip, ChainError> {
+        let signed = self.signed_header(height).await?;
+        let time = seconds(signed.header.time).ok_or_else(|| self.malformed("commit", "a time before 1970"))?;
+        Ok(Tip { height, time })
+    }
+
     /// The validators that sign a header, the proposer marked.
     pub(crate) async fn validators(&self, height: Height) -> Result<validator::Set, ChainError> {
         let number = self.height(height)?;

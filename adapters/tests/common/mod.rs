@@ -21,8 +21,9 @@ use crosspoint_light_proofs::attested::{Header, Statement};
 use crosspoint_light_proofs::evm::storage_slot;
 use crosspoint_light_proofs::signature::SigningKey as AttestorKey;
 use crosspoint_protocol::amount::Amount;
-use crosspoint_protocol::ids::{ChainId, ClientId, Height, Timestamp};
-use crosspoint_protocol::lock::Terms;
+use crosspoint_protocol::ids::{ChainId, ClientId, Height, Sequence, Timestamp};
+use crosspoint_protocol::lock::{PointsLock, Terms};
+use crosspoint_protocol::packet::{Packet, Payload};
 use crosspoint_protocol::path::Path;
 use crosspoint_protocol::secret::Preimage;
 use ed25519_dalek::SigningKey;
@@ -214,6 +215,27 @@ pub async fn checkpoint_client(chain: &NativeChain, solo: &SoloHandle, height: u
         trusting_period: TRUSTING_PERIOD,
         frozen: false,
         generation: 0,
+    }
+}
+
+/// A packet from EVM to this chain.
+pub fn inbound(sequence: u64, now: Timestamp, receiver: &str, n: u8) -> Packet {
+    let lock = PointsLock {
+        denom: format!("0x{}", "11".repeat(20)).parse().unwrap(),
+        amount: Amount::new(7),
+        sender: format!("0x{}", "cd".repeat(20)).parse().unwrap(),
+        receiver: account(receiver).to_address().unwrap(),
+        hashlock: preimage(n).hashlock(),
+        claim_deadline: Timestamp(now.0 + 1_200),
+        terms: Terms::Plain,
+        memo: String::new(),
+    };
+    Packet {
+        sequence: Sequence(sequence),
+        source_client: evm_client(),
+        dest_client: client(),
+        timeout: Timestamp(now.0 + 600),
+        payload: Payload::points(&lock),
     }
 }
 
