@@ -2,22 +2,27 @@
 
 use std::time::Instant;
 
+use alloy::primitives::aliases::U96;
 use alloy::primitives::{Address as EvmAddress, Bytes};
 use alloy::sol_types::{SolCall, SolEventInterface};
 use anyhow::{Context, Result, ensure};
-use crosspoint_adapters::chain::{ClientStatus, RelayItem, Submitted};
+use crosspoint_adapters::chain::{Chain, ClientStatus, ItemOutcome, RelayItem, Submitted};
 use crosspoint_adapters::evm::contracts::ICrosspointGateway::{ICrosspointGatewayEvents, SkipReason};
-use crosspoint_adapters::evm::contracts::ICrosspointRegistry;
+use crosspoint_adapters::evm::contracts::ICrosspointRegistry::{self, Limits as EvmLimits};
 use crosspoint_adapters::evm::record::client_word;
 use crosspoint_adapters::evm::sender::Receipt;
-use crosspoint_adapters::proven::Proven;
+use crosspoint_adapters::proven::{AttestedEvidence, CheckpointEvidence, Evidence, Proven};
 use crosspoint_gateway::localnet::{ADMIN, evm_key};
+use crosspoint_ledger::tx::action::{Action, Limits};
 use crosspoint_ledger::tx::message::Message;
+use crosspoint_protocol::ack::UNIVERSAL_ERROR_ACK;
 use crosspoint_protocol::ids::ClientId;
-use crosspoint_protocol::packet::Packet;
-use serde_json::json;
+use crosspoint_protocol::lock::PointsLock;
+use crosspoint_protocol::packet::{Packet, Payload};
+use crosspoint_protocol::secret::Preimage;
+use serde_json::{Value, json};
 
-use crate::{From, PATIENCE, World, member};
+use crate::{From, PATIENCE, World, member, sfs};
 
 /// A funded account of the EVM chain that is nobody in the stories and that no adapter uses.
 pub const STRANGER: usize = 5;
@@ -26,6 +31,72 @@ pub const STRANGER: usize = 5;
 #[must_use]
 pub fn recv(packet: &Packet) -> RelayItem {
     RelayItem::Recv { packet: packet.clone() }
+}
+
+/// An ack item that brings a success home.
+#[must_use]
+pub fn success(packet: &Packet, secret: &Preimage) -> RelayItem {
+    RelayItem::Ack { packet: packet.clone(), ack: [&[1], secret.reveal().as_slice()].concat() }
+}
+
+/// An ack item that brings a failure home.
+#[must_use]
+pub fn failure(packet: &Packet) -> RelayItem {
+    RelayItem::Ack { packet: packet.clone(), ack: UNIVERSAL_ERROR_ACK.to_vec() }
+}
+
+/// A timeout item.
+#[must_use]
+pub fn timeout(packet: &Packet) -> RelayItem {
+    RelayItem::Timeout { packet: packet.clone() }
+}
+
+/// What was proven to the EVM chain.
+#[must_use]
+pub fn checkpoint(proven: &Proven) -> &CheckpointEvidence {
+    match &proven.evidence {
+        Evidence::Checkpoint(evidence) => evidence,
+        other => panic!("not checkpoint evidence: {other:?}"),
+    }
+}
+
+/// What was proven to the native chain.
+#[must_use]
+pub fn attestation(proven: &Proven) -> &AttestedEvidence {
+    match &proven.evidence {
+        Evidence::Attested(evidence) => evidence,
+        other => panic!("not attested evidence: {other:?}"),
+    }
+}
+
+/// Nothing took effect.
+pub fn refused<E>(outcome: &Result<Submitted, E>) -> bool {
+    outcome.as_ref().map_or(true, |submitted| {
+        submitted.outcomes.iter().all(|outcome| matches!(outcome, ItemOutcome::Skipped { .. }))
+    })
+}
+
+/// The packet with one field of its lock changed.
+#[must_use]
+pub fn with_lock(packet: &Packet, change: impl FnOnce(&mut PointsLock)) -> Packet {
+    let mut lock = packet.points_lock().unwrap();
+    change(&mut lock);
+    Packet { payload: Payload::points(&lock), ..packet.clone() }
+}
+
+/// One bit in the middle flipped.
+#[must_use]
+pub fn flip_middle(bytes: &Bytes) -> Bytes {
+    let mut flipped = bytes.to_vec();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    flipped.into()
+}
+
+/// Limits of the EVM chain of which only the largest amount binds.
+#[must_use]
+pub fn at_most(max: u64) -> EvmLimits {
+    EvmLimits { minAmount: U96::ZERO, maxAmount: U96::from(max), memberPerDay: u128::MAX, inFlight: u128::MAX }
 }
 
 /// Gas for what is refused or skipped, with plenty to spare.
@@ -93,7 +164,13 @@ impl World {
     }
 
     /// Hands a transaction to the node without waiting for its block; its hash.
-    async fn evm_post(&self, account: usize, to: Option<EvmAddress>, data: Bytes, gas: Option<u64>) -> Result<String> {
+    pub async fn evm_post(
+        &self,
+        account: usize,
+        to: Option<EvmAddress>,
+        data: Bytes,
+        gas: Option<u64>,
+    ) -> Result<String> {
         let gas = format!("0x{:x}", gas.unwrap_or(PLENTY));
         let mut request = json!({ "from": evm_key(account)?.address(), "data": data, "gas": gas });
         if let Some(to) = to {
@@ -102,7 +179,8 @@ impl World {
         Ok(self.net.anvil.rpc().call("eth_sendTransaction", json!([request])).await?)
     }
 
-    async fn receipt(&self, hash: &str) -> Result<Receipt> {
+    /// The receipt of a transaction, once it is in a block.
+    pub async fn receipt(&self, hash: &str) -> Result<Receipt> {
         let started = Instant::now();
         loop {
             let rpc = self.net.anvil.rpc();
@@ -133,6 +211,38 @@ impl World {
     /// Calls the gateway contract in a transaction, behind the adapter's back.
     pub async fn gateway_send(&self, call: &impl SolCall) -> Result<Receipt> {
         self.evm_send(STRANGER, Some(self.net.evm.settings().gateway), call.abi_encode(), None).await
+    }
+
+    /// Stops the EVM chain's clockwork: from now on a block is made only by [`World::gateway_send_at`].
+    pub async fn stop_evm_blocks(&self) -> Result<()> {
+        self.set_evm_interval(0).await
+    }
+
+    /// A block each second again.
+    pub async fn resume_evm_blocks(&self) -> Result<()> {
+        self.set_evm_interval(1).await
+    }
+
+    async fn set_evm_interval(&self, seconds: u64) -> Result<()> {
+        let _: Value = self.net.anvil.rpc().call("evm_setIntervalMining", json!([seconds])).await?;
+        Ok(())
+    }
+
+    /// Makes one block with exactly this time, with these calls of the gateway contract in order.
+    pub async fn gateway_send_at(&self, time: u64, calls: &[Vec<u8>]) -> Result<Vec<Receipt>> {
+        let gateway = self.net.evm.settings().gateway;
+        let mut hashes = vec![];
+        for call in calls {
+            hashes.push(self.evm_post(STRANGER, Some(gateway), call.clone().into(), None).await?);
+        }
+        self.net.anvil.mine_at(time).await?;
+        let mut receipts = vec![];
+        for hash in hashes {
+            receipts.push(self.receipt(&hash).await?);
+        }
+        let head = self.net.evm.head().await?.latest;
+        ensure!(head.time.0 == time && receipts.iter().all(|r| r.block_number.to::<u64>() == head.height.0));
+        Ok(receipts)
     }
 
     /// Whether the gateway contract would take a call at all: `false` if it reverts.
@@ -167,6 +277,18 @@ impl World {
         let receipt = self.evm_send(ADMIN, Some(self.net.evm.registry()), call.abi_encode(), None).await?;
         ensure!(receipt.succeeded(), "the registry refused");
         Ok(())
+    }
+
+    /// Sets the limits of SFS on the EVM chain.
+    pub async fn limit_evm(&self, limits: EvmLimits) -> Result<()> {
+        let denom = self.net.voucher_on_evm(&sfs())?.to_string();
+        let client = client_word(&self.net.evm_client).into();
+        self.evm_govern(&ICrosspointRegistry::setLimitsCall { client, denom, limits }).await
+    }
+
+    /// Sets the limits of SFS on the native chain.
+    pub async fn limit_native(&self, limits: Limits) -> Result<()> {
+        self.net.govern(Action::SetLimits { client: self.net.native_client.clone(), denom: sfs(), limits }).await
     }
 
     /// The operators of both chains stop locks and receipts, or let them go on.

@@ -11,8 +11,11 @@
 )]
 
 pub mod hand;
+pub mod ledger_process;
 pub mod proxy;
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -74,6 +77,20 @@ pub fn secret() -> Preimage {
     Preimage::new(rand::random())
 }
 
+/// The network of the tests: quick blocks and short holds.
+#[must_use]
+pub fn local_config(dir: PathBuf) -> LocalNetConfig {
+    let mut config = LocalNetConfig::new(dir);
+    config.min_hold = 3;
+    config.evm_block_time = Duration::from_millis(400);
+    config.native_timing = BlockTiming {
+        interval: Duration::from_millis(500),
+        when_waiting: Some(Duration::from_millis(200)),
+        when_idle: None,
+    };
+    config
+}
+
 impl World {
     /// A network with a relayer.
     pub async fn start() -> Result<Self> {
@@ -90,14 +107,7 @@ impl World {
     /// A network without a relayer, its settings changed first.
     pub async fn with(change: impl FnOnce(&mut LocalNetConfig)) -> Result<Self> {
         let dir = tempfile::tempdir()?;
-        let mut config = LocalNetConfig::new(dir.path());
-        config.min_hold = 3;
-        config.evm_block_time = Duration::from_millis(400);
-        config.native_timing = BlockTiming {
-            interval: Duration::from_millis(500),
-            when_waiting: Some(Duration::from_millis(200)),
-            when_idle: None,
-        };
+        let mut config = local_config(dir.path().to_owned());
         change(&mut config);
         let net = LocalNet::start(config, |_| {}).await?;
         Ok(Self { net, relayer: None, dir })
@@ -158,6 +168,15 @@ impl World {
         if let Some(relayer) = self.relayer.take() {
             relayer.kill().await;
         }
+    }
+
+    /// Stops the native chain, so that another process can go on with its data at the same address. Until a chain is
+    /// put back, one that nobody asks stands in [`LocalNet::solo`].
+    pub async fn release_ledger(&mut self) -> Result<()> {
+        let idle = local_config(self.dir.path().join("idle"));
+        let idle = ledger_process::start_on(&idle, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        std::mem::replace(&mut self.net.solo, idle).stop().await?;
+        Ok(())
     }
 
     /// Throws the journal away: the next relayer starts from the chains alone.

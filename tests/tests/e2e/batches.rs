@@ -1,31 +1,22 @@
 //! Batches: one bad item harms no other, and too little gas leaves items for later.
 
-use alloy::primitives::aliases::U96;
 use alloy::sol_types::SolCall;
 use anyhow::{Context, Result};
 use crosspoint_adapters::chain::ItemOutcome::{Done, Duplicate, Skipped};
 use crosspoint_adapters::chain::RelayItem;
 use crosspoint_adapters::evm::calldata::{self, List};
 use crosspoint_adapters::evm::contracts::ICrosspointGateway::{SkipReason, claimCall, recvCall};
-use crosspoint_adapters::evm::contracts::ICrosspointRegistry::{Limits, setLimitsCall};
 use crosspoint_adapters::evm::record::{Batch, Direction, client_word};
 use crosspoint_adapters::proven::{Evidence, Proven};
 use crosspoint_relayer::life::Stage;
-use crosspoint_tests::hand::{STRANGER, recv};
-use crosspoint_tests::{From, LONG, Windows, World, done, secret, sfs};
-
-async fn limit_evm(world: &World, max: u64) -> Result<()> {
-    let limits =
-        Limits { minAmount: U96::ZERO, maxAmount: U96::from(max), memberPerDay: u128::MAX, inFlight: u128::MAX };
-    let denom = world.net.voucher_on_evm(&sfs())?.to_string();
-    world.evm_govern(&setLimitsCall { client: client_word(&world.net.evm_client).into(), denom, limits }).await
-}
+use crosspoint_tests::hand::{STRANGER, at_most, recv};
+use crosspoint_tests::{From, LONG, Windows, World, done, secret};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_item_of_a_batch_harms_no_other_on_evm() -> Result<()> {
     let mut world = World::without_relayer().await?;
     let mall = world.member_sfs("mall").await?;
-    limit_evm(&world, 100).await?;
+    world.limit_evm(at_most(100)).await?;
     let secrets = [secret(), secret(), secret(), secret()];
     let late = Windows { timeout: 15, hold: 3 };
     let first = world.pay_merchant(10, &secrets[0], LONG).await?;
@@ -53,7 +44,7 @@ async fn a_bad_item_of_a_batch_harms_no_other_on_evm() -> Result<()> {
     assert!(matches!(world.skips(&receipt)[..], [(0, SkipReason::WrongPreimage)]));
     assert_eq!(world.merchant_vouchers().await?, 40);
 
-    limit_evm(&world, 10_000).await?;
+    world.limit_evm(at_most(10_000)).await?;
     world.start_relayer().await?;
     done(&world.claim(From::Native, &first, &secrets[0]).await?)?;
     world.until(&world.id(From::Native, &large), Stage::Held).await?;

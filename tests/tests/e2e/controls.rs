@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use alloy::primitives::aliases::U96;
 use anyhow::Result;
 use crosspoint_adapters::chain::{Chain, ItemOutcome};
 use crosspoint_adapters::evm::contracts::ICrosspointGateway::{SkipReason, claimCall};
-use crosspoint_adapters::evm::contracts::ICrosspointRegistry::{Limits as EvmLimits, setLimitsCall};
 use crosspoint_adapters::evm::record::{Batch, Direction, client_word};
 use crosspoint_ledger::events::{Event, Outcome};
-use crosspoint_ledger::tx::action::{Action, Limits};
+use crosspoint_ledger::tx::action::Limits;
 use crosspoint_ledger::tx::message::{ClaimItem, Message};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_relayer::life::Stage;
-use crosspoint_tests::hand::recv;
+use crosspoint_tests::hand::{at_most, recv};
 use crosspoint_tests::{From, LONG, Windows, World, done, evm_address, member, secret, sfs};
 
 /// Secrets that do not open what `right` opens: another one, one byte less, one byte more, nothing.
@@ -109,17 +107,8 @@ async fn a_hashlock_is_good_for_one_lock_of_a_sender_even_after_it_ended() -> Re
     world.finish().await
 }
 
-async fn limit_native(world: &World, max: u128) -> Result<()> {
-    let limits = Limits { max: Amount::new(max), ..Limits::default() };
-    world.net.govern(Action::SetLimits { client: world.net.native_client.clone(), denom: sfs(), limits }).await
-}
-
-async fn limit_evm(world: &World, max: u64) -> Result<()> {
-    let limits =
-        EvmLimits { minAmount: U96::ZERO, maxAmount: U96::from(max), memberPerDay: u128::MAX, inFlight: u128::MAX };
-    let denom = world.net.voucher_on_evm(&sfs())?.to_string();
-    let client = client_word(&world.net.evm_client).into();
-    world.evm_govern(&setLimitsCall { client, denom, limits }).await
+fn up_to(max: u128) -> Limits {
+    Limits { max: Amount::new(max), ..Limits::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +118,7 @@ async fn above_a_limit_nothing_is_locked_and_what_comes_in_waits_until_the_limit
     world.stop_relayer().await;
 
     // Towards EVM.
-    limit_evm(&world, 100).await?;
+    world.limit_evm(at_most(100)).await?;
     let refused = world.send_back(101, "coffee", &secret(), LONG).await.unwrap_err();
     assert!(refused.to_string().contains("above the most allowed"), "{refused}");
     assert_eq!(world.merchant_vouchers().await?, 1_000);
@@ -138,10 +127,10 @@ async fn above_a_limit_nothing_is_locked_and_what_comes_in_waits_until_the_limit
     let skipped = world.carry(From::Native, &[recv(&packet)]).await?;
     assert!(matches!(skipped.outcomes[..], [ItemOutcome::Skipped { retryable: true, .. }]), "{skipped:?}");
     assert!(!world.was_received(From::Native, &packet).await?, "a skipped item leaves no state");
-    limit_evm(&world, 10_000).await?;
+    world.limit_evm(at_most(10_000)).await?;
 
     // Towards the native chain.
-    limit_native(&world, 100).await?;
+    world.limit_native(up_to(100)).await?;
     let mall = world.member_sfs("mall").await?;
     let refused = world.pay_merchant(101, &secret(), LONG).await.unwrap_err();
     assert!(refused.to_string().contains("limit"), "{refused}");
@@ -155,7 +144,7 @@ async fn above_a_limit_nothing_is_locked_and_what_comes_in_waits_until_the_limit
     world.start_relayer().await?;
     world.until(&world.id(From::Native, &packet), Stage::Held).await?;
     assert!(!world.was_received(From::Evm, &home).await?);
-    limit_native(&world, 10_000).await?;
+    world.limit_native(up_to(10_000)).await?;
     world.until(&world.id(From::Evm, &home), Stage::Held).await?;
 
     done(&world.claim(From::Native, &packet, &out).await?)?;

@@ -8,12 +8,19 @@
     clippy::arithmetic_side_effects
 )]
 
+mod bad_items;
 mod batches;
 mod controls;
 mod crashes;
+mod forgeries;
+mod freezes;
 mod happy;
-mod hostile;
+mod ledger_crash;
 mod lies;
+mod limits;
+mod low_gas;
 mod pair;
 mod refunds;
+mod replays;
+mod seconds;
 mod tokens;
