@@ -348,3 +348,28 @@ async fn a_tendermint_client_believes_what_is_proved_to_it() {
     assert!(matches!(chain.prove_update(&other).await, Err(ChainError::InvalidRequest(_))));
     solo.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_light_client_refuses_may_be_proven_anew_and_sent_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (solo, chain, trusted) = connected(dir.path()).await;
+    let now = solo.time().unwrap();
+    let packet = inbound(1, now, "alice", 1);
+    // Another relayer was first: the update follows on a header that is not the newest any more.
+    let (second, third) = (evm_state(2, now.0, None), evm_state(3, now.0, None));
+    let proven = |update| Proven {
+        items: vec![RelayItem::Recv { packet: packet.clone() }],
+        height: Height(3),
+        time: now,
+        evidence: Evidence::Attested(Box::new(AttestedEvidence {
+            update: Some(update),
+            account_proof: third.account_proof.clone(),
+            storage_proofs: vec![third.storage_proof.clone()],
+        })),
+    };
+    let refused = chain.submit(&client(), &proven(attested(&second.header, &third.header))).await;
+    assert!(matches!(refused, Err(ChainError::Rejected { retryable: true, .. })), "{refused:?}");
+    let taken = chain.submit(&client(), &proven(attested(&trusted.header, &third.header))).await;
+    assert!(taken.is_ok(), "{taken:?}");
+    solo.stop().await.unwrap();
+}

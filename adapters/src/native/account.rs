@@ -313,5 +313,8 @@ fn rejected(chain: &ChainId, code: u32, reason: String) -> ChainError {
     if code == code::INSUFFICIENT {
         return ChainError::InsufficientFunds { chain: chain.clone(), detail: reason };
     }
-    ChainError::Rejected { chain: chain.clone(), reason, retryable: code::is_retryable(code) }
+    // What a light client refuses is proven anew before it is sent again: another relayer may have moved the client
+    // on, or this chain's clock lag behind the header's.
+    let retryable = code::is_retryable(code) || code == code::CLIENT;
+    ChainError::Rejected { chain: chain.clone(), reason, retryable }
 }
