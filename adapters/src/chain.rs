@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::book::{HomeBook, VoucherBook};
 use crosspoint_protocol::denom::Denom;
+use crosspoint_protocol::htlc::{AckCause, LockEnd};
 use crosspoint_protocol::ids::{Address, ChainId, ClientId, Height, Sequence, Timestamp};
 use crosspoint_protocol::lock::Terms;
 use crosspoint_protocol::packet::Packet;
@@ -93,30 +94,6 @@ pub enum PacketEvent {
         /// How.
         end: LockEnd,
     },
-}
-
-/// Why an acknowledgement was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AckCause {
-    /// The preimage was shown in time.
-    Claimed,
-    /// The hold was given up after its deadline.
-    Voided,
-    /// The packet was refused at receipt; there never was a hold.
-    Refused,
-}
-
-/// How a lock ended on its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LockEnd {
-    /// By a proven success ack.
-    Settled,
-    /// By a proven error ack.
-    Refunded,
-    /// By proven non-receipt.
-    TimedOut,
 }
 
 /// The kind of light client, which decides the form of the proofs it takes.

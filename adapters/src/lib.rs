@@ -8,8 +8,10 @@
 
 pub mod attestor;
 pub mod chain;
+mod checks;
 pub mod error;
 pub mod evm;
 pub mod native;
+pub mod observer;
 pub mod proven;
 pub mod signer;

@@ -10,12 +10,13 @@
 
 mod evm_support;
 
-use crosspoint_adapters::chain::{AckCause, Chain, ItemOutcome, LockEnd, LockRequest, PacketEvent, RelayItem};
+use crosspoint_adapters::chain::{Chain, ItemOutcome, LockRequest, PacketEvent, RelayItem};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::evm::deploy::{DeployError, deploy};
 use crosspoint_adapters::signer::Signer;
 use crosspoint_protocol::ack::{Acknowledgement, UNIVERSAL_ERROR_ACK};
 use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::htlc::{AckCause, LockEnd};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use crosspoint_protocol::lock::Terms;
 use crosspoint_protocol::packet::Packet;

@@ -13,7 +13,7 @@ mod common;
 use std::time::Duration;
 
 use common::*;
-use crosspoint_adapters::chain::{AckCause, Chain, ClientStatus, ClientType, ItemOutcome, PacketEvent, RelayItem, Tip};
+use crosspoint_adapters::chain::{Chain, ClientStatus, ClientType, ItemOutcome, PacketEvent, RelayItem, Tip};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::native::account::TxFate;
 use crosspoint_adapters::proven::{AttestedEvidence, CheckpointEvidence, Evidence, OutboxEvidence, Proven};
@@ -23,6 +23,7 @@ use crosspoint_ledger::tx::action::Action;
 use crosspoint_light_proofs::{checkpoint, jmt, tendermint as tendermint_client};
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::htlc::AckCause;
 use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
 use crosspoint_protocol::outbox;
 use crosspoint_protocol::packet::Packet;

@@ -9,7 +9,7 @@ use crate::settings::{Auth, Windows};
 use anyhow::{Context, Result, bail};
 use crosspoint_adapters::attestor::AttestorPool;
 use crosspoint_adapters::chain::Chain;
-use crosspoint_adapters::evm::rpc::RpcObserver;
+use crosspoint_adapters::observer::RpcObserver;
 use crosspoint_protocol::ids::ChainId;
 use crosspoint_relayer::journal::SecretBox;
 use crosspoint_relayer::metrics::Metrics;

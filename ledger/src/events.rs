@@ -3,6 +3,7 @@
 
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
+use crosspoint_protocol::htlc::{AckCause, LockEnd};
 use crosspoint_protocol::ids::{Address, ClientId, Height, Sequence, Timestamp};
 use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::secret::Hashlock;
@@ -10,30 +11,6 @@ use serde::{Deserialize, Serialize};
 use tendermint::abci;
 
 use crate::address::AccountId;
-
-/// Why an acknowledgement was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AckCause {
-    /// The preimage was shown in time.
-    Claimed,
-    /// The hold was given up after its deadline.
-    Voided,
-    /// The packet was refused at receipt; there never was a hold.
-    Refused,
-}
-
-/// How a lock ended on its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LockEnd {
-    /// By a proven success ack.
-    Settled,
-    /// By a proven error ack.
-    Refunded,
-    /// By proven non-receipt.
-    TimedOut,
-}
 
 /// How one item of a batch ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

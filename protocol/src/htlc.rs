@@ -26,6 +26,30 @@ pub enum LockState {
     Refunded,
 }
 
+/// Why an acknowledgement was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AckCause {
+    /// The preimage was shown in time.
+    Claimed,
+    /// The hold was given up after its deadline.
+    Voided,
+    /// The packet was refused at receipt; there never was a hold.
+    Refused,
+}
+
+/// How a lock ended on its source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockEnd {
+    /// By a proven success ack.
+    Settled,
+    /// By a proven error ack.
+    Refunded,
+    /// By proven non-receipt.
+    TimedOut,
+}
+
 /// What a light client has proven about a sent packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LockEvent<'a> {

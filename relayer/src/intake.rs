@@ -8,8 +8,9 @@ use crate::metrics::PacketCount;
 use crate::retry::RetryReason;
 use crate::route::{PacketId, Route};
 use crate::tower;
-use crosspoint_adapters::chain::{AckCause, ChainEvent, LockEnd, PacketEvent};
+use crosspoint_adapters::chain::{ChainEvent, PacketEvent};
 use crosspoint_protocol::ack::Acknowledgement;
+use crosspoint_protocol::htlc::{AckCause, LockEnd};
 use crosspoint_protocol::ids::{ChainId, ClientId, Height, Sequence, Timestamp};
 use std::collections::BTreeMap;
 

@@ -12,10 +12,11 @@
 
 use crate::retry::{Retry, RetryReason};
 use crate::route::{PacketId, Route};
-use crosspoint_adapters::chain::{AckCause, ChainEvent, LockEnd, PacketEvent, Tip, TxId};
+use crosspoint_adapters::chain::{ChainEvent, PacketEvent, Tip, TxId};
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
+use crosspoint_protocol::htlc::{AckCause, LockEnd};
 use crosspoint_protocol::ids::{ChainId, ClientId, Timestamp};
 use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::secret::{Hashlock, Preimage};

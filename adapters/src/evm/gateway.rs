@@ -3,7 +3,7 @@
 use super::block::{self, Block, BlockId};
 use super::contracts::{IBindings, ICrosspointGateway, ICrosspointRegistry, IToken};
 use super::record::{address_text, client_word, parse_address, parse_client};
-use super::rpc::{Rpc, RpcError, RpcObserver, Session};
+use super::rpc::{Rpc, RpcError, Session};
 use super::sender::Sender;
 use super::settings::EvmSettings;
 use crate::attestor::AttestorPool;
@@ -12,6 +12,7 @@ use crate::chain::{
     Tip,
 };
 use crate::error::ChainError;
+use crate::observer::RpcObserver;
 use crate::proven::Proven;
 use crate::signer::Signer;
 use alloy::primitives::{Address as EvmAddress, B256, Bytes, U64, keccak256};

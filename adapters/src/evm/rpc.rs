@@ -5,6 +5,7 @@
 //! other until one gives an answer that holds.
 
 use crate::error::ChainError;
+use crate::observer::RpcObserver;
 use alloy::primitives::Bytes;
 use crosspoint_protocol::ids::ChainId;
 use serde::de::DeserializeOwned;
@@ -68,12 +69,6 @@ impl RpcError {
             Self::Node(error) => ChainError::Rejected { chain, reason: format!("{method}: {error}"), retryable: false },
         }
     }
-}
-
-/// Is told of every request, for metrics.
-pub trait RpcObserver: Send + Sync {
-    /// A request ended. `outcome` is one of `ok`, `node_error`, `malformed`, `unreachable`.
-    fn request(&self, chain: &ChainId, method: &'static str, outcome: &'static str, took: Duration);
 }
 
 /// Bounds on one request.

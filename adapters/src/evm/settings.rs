@@ -1,6 +1,7 @@
 //! What an EVM chain's adapter is told.
 
 use super::rpc::Bounds;
+use crate::checks::Problems;
 use alloy::primitives::Address;
 use crosspoint_protocol::ids::{ChainId, Height};
 use serde::{Deserialize, Serialize};
@@ -125,21 +126,12 @@ impl EvmSettings {
     /// Every setting that cannot work, in words.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = vec![];
-        let mut check = |ok: bool, problem: &str| {
-            if !ok {
-                problems.push(problem.to_owned());
-            }
-        };
-        check(!self.endpoints.is_empty(), "endpoints: at least one is needed");
-        for url in &self.endpoints {
-            check(matches!(url.scheme(), "http" | "https"), "endpoints: only http and https are supported");
-        }
+        let mut problems = Problems::default();
+        problems.check_requests(&self.endpoints, self.request_timeout_ms, self.max_response_bytes);
+        let mut check = |ok: bool, problem: &str| problems.check(ok, problem);
         check(self.chain_number > 0, "chain_number: 0 is no EIP-155 chain");
         check(!self.gateway.is_zero(), "gateway: the zero address is no contract");
         check(self.poll_ms > 0, "poll_ms: must be above 0");
-        check(self.request_timeout_ms > 0, "request_timeout_ms: must be above 0");
-        check(self.max_response_bytes >= 1 << 16, "max_response_bytes: must be at least 65536");
         check(self.log_range > 0, "log_range: must be above 0");
         check(self.fees.bump_percent >= 10, "fees.bump_percent: nodes refuse replacements below 10");
         check(self.fees.max_gas >= 100_000, "fees.max_gas: no transaction fits below 100000");
@@ -152,7 +144,7 @@ impl EvmSettings {
             self.fees.give_up_after_secs > self.fees.stuck_after_secs,
             "fees.give_up_after_secs: must exceed fees.stuck_after_secs",
         );
-        problems
+        problems.into_vec()
     }
 }
 

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::rpc::{CallLimits, Endpoint};
 use crate::error::ChainError;
-use crate::evm::rpc::RpcObserver;
+use crate::observer::RpcObserver;
 
 /// The endpoints of one chain in order of preference.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Packet events of blocks, in order. No header binds the bytes of events: `complete` compares them with what is
 //! proven to be in the state.
 
-use crosspoint_ledger::events::{AckCause as LedgerCause, Event, EventError, LockEnd as LedgerEnd};
+use crosspoint_ledger::events::{Event, EventError};
 use crosspoint_protocol::ids::{ChainId, Height};
 use futures::{StreamExt, TryStreamExt};
 use tendermint::crypto::default::Sha256;
@@ -11,7 +11,7 @@ use tendermint_rpc::endpoint::{block, block_results};
 
 use super::query::seconds;
 use super::rpc::Endpoint;
-use crate::chain::{AckCause, ChainEvent, LockEnd, PacketEvent, Tip, TxId};
+use crate::chain::{ChainEvent, PacketEvent, Tip, TxId};
 use crate::error::ChainError;
 
 /// How many blocks are asked for at once.
@@ -127,19 +127,9 @@ fn packet_event(event: Event) -> Option<PacketEvent> {
         Event::PacketSent { packet, .. } => Some(PacketEvent::Sent { packet }),
         Event::PacketReceived { dest_client, sequence, .. } => Some(PacketEvent::Received { dest_client, sequence }),
         Event::AckWritten { dest_client, sequence, ack, cause } => {
-            let cause = match cause {
-                LedgerCause::Claimed => AckCause::Claimed,
-                LedgerCause::Voided => AckCause::Voided,
-                LedgerCause::Refused => AckCause::Refused,
-            };
             Some(PacketEvent::AckWritten { dest_client, sequence, ack: ack.0, cause })
         }
         Event::PacketEnded { source_client, sequence, end, .. } => {
-            let end = match end {
-                LedgerEnd::Settled => LockEnd::Settled,
-                LedgerEnd::Refunded => LockEnd::Refunded,
-                LedgerEnd::TimedOut => LockEnd::TimedOut,
-            };
             Some(PacketEvent::Ended { source_client, sequence, end })
         }
         // The ledger's own: they move no packet.

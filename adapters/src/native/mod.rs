@@ -45,7 +45,7 @@ use crate::chain::{
     Tip,
 };
 use crate::error::ChainError;
-use crate::evm::rpc::RpcObserver;
+use crate::observer::RpcObserver;
 use crate::proven::Proven;
 use crate::signer::Signer;
 use account::{Account, TxFate};

@@ -11,7 +11,7 @@ use tendermint_rpc::{Method, Request, Response, ResponseError};
 use url::Url;
 
 use crate::error::ChainError;
-use crate::evm::rpc::RpcObserver;
+use crate::observer::RpcObserver;
 
 /// The longest pause before an endpoint that failed is preferred again.
 const MAX_PAUSE: Duration = Duration::from_secs(60);

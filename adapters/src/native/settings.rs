@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::rpc::CallLimits;
+use crate::checks::Problems;
 
 /// Settings of one native chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,22 +58,13 @@ impl NativeSettings {
     /// Every setting that cannot work, in words.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
-        let mut problems = vec![];
-        let mut check = |ok: bool, problem: &str| {
-            if !ok {
-                problems.push(problem.to_owned());
-            }
-        };
-        check(!self.endpoints.is_empty(), "endpoints: at least one is needed");
-        for url in &self.endpoints {
-            check(matches!(url.scheme(), "http" | "https"), "endpoints: only http and https are supported");
-        }
+        let mut problems = Problems::default();
+        problems.check_requests(&self.endpoints, self.request_timeout_ms, self.max_response_bytes);
+        let mut check = |ok: bool, problem: &str| problems.check(ok, problem);
         check(self.first_height.0 > 0, "first_height: blocks are counted from 1");
         check(self.block_ms > 0, "block_ms: must be above 0");
-        check(self.request_timeout_ms > 0, "request_timeout_ms: must be above 0");
-        check(self.max_response_bytes >= 1 << 16, "max_response_bytes: must be at least 65536");
         check(self.inclusion_timeout_ms > self.block_ms, "inclusion_timeout_ms: must exceed block_ms");
-        problems
+        problems.into_vec()
     }
 
     pub(crate) const fn limits(&self) -> CallLimits {

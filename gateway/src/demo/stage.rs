@@ -11,7 +11,7 @@ use crate::service::{CountRequests, RunningService, ServiceParts};
 use crate::settings::{Auth, Windows};
 use anyhow::{Context, Result};
 use crosspoint_adapters::chain::Chain;
-use crosspoint_adapters::evm::rpc::RpcObserver;
+use crosspoint_adapters::observer::RpcObserver;
 use crosspoint_adapters::signer::Signer;
 use crosspoint_protocol::ids::{Address, ChainId};
 use crosspoint_relayer::RelayerConfig;

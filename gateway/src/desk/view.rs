@@ -3,7 +3,7 @@
 use crate::api::types::{
     AuditHeight, DenomView, HistoryView, PairView, Place, Receipt, RouteView, SupplyView, TransferView, Trouble,
 };
-use crosspoint_adapters::chain::LockEnd;
+use crosspoint_protocol::htlc::LockEnd;
 use crosspoint_protocol::ids::{ChainId, Height, Timestamp};
 use crosspoint_protocol::packet::Packet;
 use crosspoint_relayer::audit::{AuditReport, DenomAudit};

@@ -1,7 +1,7 @@
 //! Ending a lock by proof: settle, refund, time out.
 
 use crosspoint_protocol::ack;
-use crosspoint_protocol::htlc::{LockEffect, LockEvent, LockState, LockTerms};
+use crosspoint_protocol::htlc::{LockEffect, LockEnd, LockEvent, LockState, LockTerms};
 use crosspoint_protocol::ids::ClientId;
 use crosspoint_protocol::packet::Packet;
 
@@ -11,7 +11,7 @@ use super::client::{self, Verifier};
 use super::error::HandlerError;
 use super::limits::{self, Moved};
 use crate::address::AccountId;
-use crate::events::{Event, HexBytes, LockEnd};
+use crate::events::{Event, HexBytes};
 use crate::state::access::{ReadRecords, WriteRecords};
 use crate::state::keys::{self, Direction};
 use crate::state::records::{Client, SentPacket};

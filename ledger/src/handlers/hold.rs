@@ -2,7 +2,7 @@
 
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::denom::{Denom, Received};
-use crosspoint_protocol::htlc::{HoldEffect, HoldEvent, HoldState, HoldTerms};
+use crosspoint_protocol::htlc::{AckCause, HoldEffect, HoldEvent, HoldState, HoldTerms};
 use crosspoint_protocol::ids::{ClientId, Sequence};
 
 use super::account::{change_supply, check_active, pay_out};
@@ -10,7 +10,7 @@ use super::error::HandlerError;
 use super::limits::{self, Moved};
 use super::{BlockEnv, Done};
 use crate::address::AccountId;
-use crate::events::{AckCause, Event, HexBytes};
+use crate::events::{Event, HexBytes};
 use crate::query::{HexView, OutboxList};
 use crate::state::access::{ReadRecords, WriteRecords};
 use crate::state::keys::{self, Direction};

@@ -2,7 +2,7 @@
 
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::denom::Received;
-use crosspoint_protocol::htlc::HoldState;
+use crosspoint_protocol::htlc::{AckCause, HoldState};
 use crosspoint_protocol::ids::ClientId;
 use crosspoint_protocol::packet::Packet;
 
@@ -13,7 +13,7 @@ use super::hold::write_ack;
 use super::limits::{self, Moved};
 use super::{BlockEnv, Done};
 use crate::address::AccountId;
-use crate::events::{AckCause, Event};
+use crate::events::Event;
 use crate::state::access::{ReadRecords, WriteRecords};
 use crate::state::keys::{self, Direction};
 use crate::state::records::{Client, Hold, Supply};

@@ -23,7 +23,9 @@ use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::book::{BookError, HomeBook, VoucherBook};
 use crosspoint_protocol::denom::{Denom, Received};
-use crosspoint_protocol::htlc::{HoldEvent, HoldState, HoldTerms, LockEffect, LockEvent, LockState, LockTerms};
+use crosspoint_protocol::htlc::{
+    AckCause, HoldEvent, HoldState, HoldTerms, LockEffect, LockEnd, LockEvent, LockState, LockTerms,
+};
 use crosspoint_protocol::ids::{Address, ChainId, ClientId, Height, Sequence, Timestamp};
 use crosspoint_protocol::lock::{PointsLock, Terms};
 use crosspoint_protocol::packet::{Packet, Payload};
