@@ -218,6 +218,8 @@ async fn a_node_that_leaves_out_events_is_found_out_at_once_and_another_is_asked
     let refused = refused.block.height;
 
     let to = refused.next();
+    // What a block did is proven by the header after it.
+    solo.wait_height(to.next(), Duration::from_secs(30)).await.unwrap();
     let honest = chain.events(from, to).await.unwrap();
     let acks =
         |events: &[ChainEvent]| events.iter().filter(|e| matches!(e.event, PacketEvent::AckWritten { .. })).count();

@@ -101,6 +101,7 @@ async fn locks_are_told_as_events_and_proved_to_a_checkpoint_client() {
     assert_eq!(packets.iter().map(|packet| packet.sequence.0).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
     let to = locked.iter().map(|(submitted, _)| submitted.block.height).max().unwrap();
 
+    provable(&solo, to).await;
     let events = chain.events(from, to).await.unwrap();
     let sent: Vec<Packet> = events
         .iter()
@@ -112,7 +113,6 @@ async fn locks_are_told_as_events_and_proved_to_a_checkpoint_client() {
     assert_eq!(sent, packets);
     assert!(events.iter().any(|event| event.tx == locked[0].0.tx && event.block == locked[0].0.block));
 
-    provable(&solo, to).await;
     let items: Vec<RelayItem> = packets.iter().map(|packet| RelayItem::Recv { packet: packet.clone() }).collect();
     let proven = chain.prove(&evm, &items).await.unwrap();
     assert_eq!(proven.items.len(), 20);
@@ -198,6 +198,7 @@ async fn a_packet_from_evm_is_held_claimed_and_its_ack_proved_back() {
     let alice = account("alice").to_address().unwrap();
     assert_eq!(chain.balance(&alice, &voucher.parse().unwrap()).await.unwrap(), Amount::new(7));
 
+    provable(&solo, claimed.block.height).await;
     let events = chain.events(submitted.block.height, claimed.block.height).await.unwrap();
     let ack = events.iter().find_map(|event| match &event.event {
         PacketEvent::AckWritten { ack, cause: AckCause::Claimed, .. } => Some(ack.clone()),
@@ -205,7 +206,6 @@ async fn a_packet_from_evm_is_held_claimed_and_its_ack_proved_back() {
     });
     let ack = ack.unwrap();
     assert_eq!(ack, Acknowledgement::Success(preimage(1)).encode());
-    provable(&solo, claimed.block.height).await;
     for adapter in [chain, adapter(vec![solo.rpc_url().parse().unwrap()])] {
         let items = [RelayItem::Ack { packet: packet.clone(), ack: ack.clone() }];
         let proven = adapter.prove(&evm, &items).await.unwrap();
