@@ -4,8 +4,8 @@ use crate::api::auth::{TokenError, read_token};
 use crate::api::problem::Problem;
 use crate::api::service::IdempotencyKey;
 use crate::api::types::{
-    ChainView, ClaimRequest, HoldEndView, InvoiceRequest, InvoiceView, RouteView, SendRequest, SupplyView,
-    TransferPage, TransferView, VoidRequest,
+    ChainView, ClaimRequest, HoldEndView, InvoiceRequest, InvoiceView, RetryRequest, RouteView, SendRequest,
+    SupplyView, TransferPage, TransferView, VoidRequest,
 };
 use crosspoint_relayer::route::PacketId;
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -137,6 +137,14 @@ impl Client {
     /// As [`Client::send`].
     pub async fn void(&self, id: &PacketId) -> Result<HoldEndView, ClientError> {
         self.post(&format!("v1/transfers/{id}/void"), &VoidRequest {}).await
+    }
+
+    /// Tries a transfer again now.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn retry(&self, id: &PacketId) -> Result<TransferView, ClientError> {
+        self.post(&format!("v1/transfers/{id}/retry"), &RetryRequest {}).await
     }
 
     /// Raises an invoice.

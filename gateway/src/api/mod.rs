@@ -153,7 +153,9 @@ impl<S: Service> Api<S> {
             Endpoint::Supply => Ok(json_response(StatusCode::OK, &self.service.supply().await?)),
             Endpoint::Transfers => Ok(json_response(StatusCode::OK, &self.service.list(list_query(query)?).await?)),
             Endpoint::Transfer(id) => Ok(json_response(StatusCode::OK, &self.service.transfer(&id).await?)),
-            Endpoint::Claim(_) | Endpoint::Void(_) | Endpoint::Invoices => Err(not_found(endpoint.template())),
+            Endpoint::Claim(_) | Endpoint::Void(_) | Endpoint::Retry(_) | Endpoint::Invoices => {
+                Err(not_found(endpoint.template()))
+            }
         }
     }
 
@@ -177,6 +179,10 @@ impl<S: Service> Api<S> {
             Endpoint::Void(id) => {
                 let types::VoidRequest {} = parse(&bytes)?;
                 Ok(json_response(StatusCode::OK, &self.service.void(&id).await?))
+            }
+            Endpoint::Retry(id) => {
+                let types::RetryRequest {} = parse(&bytes)?;
+                Ok(json_response(StatusCode::OK, &self.service.retry(&id).await?))
             }
             Endpoint::Invoices => Ok(json_response(StatusCode::CREATED, &self.service.invoice(parse(&bytes)?).await?)),
             Endpoint::Health

@@ -27,6 +27,8 @@ pub enum Endpoint {
     Claim(PacketId),
     /// Void its hold.
     Void(PacketId),
+    /// Try a transfer again now.
+    Retry(PacketId),
     /// Raise an invoice.
     Invoices,
 }
@@ -37,7 +39,7 @@ const BOTH: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
 
 impl Endpoint {
     /// Every address with its variable parts named: the metric label `endpoint`.
-    pub const TEMPLATES: [&'static str; 11] = [
+    pub const TEMPLATES: [&'static str; 12] = [
         "/healthz",
         "/readyz",
         "/metrics",
@@ -48,6 +50,7 @@ impl Endpoint {
         "/v1/transfers/{id}",
         "/v1/transfers/{id}/claim",
         "/v1/transfers/{id}/void",
+        "/v1/transfers/{id}/retry",
         "/v1/invoices",
     ];
 
@@ -71,6 +74,7 @@ impl Endpoint {
             ["v1", "transfers", chain, client, number] => id(chain, client, number).map(Self::Transfer),
             ["v1", "transfers", chain, client, number, "claim"] => id(chain, client, number).map(Self::Claim),
             ["v1", "transfers", chain, client, number, "void"] => id(chain, client, number).map(Self::Void),
+            ["v1", "transfers", chain, client, number, "retry"] => id(chain, client, number).map(Self::Retry),
             _ => Err(ProblemKind::NotFound.with("there is nothing at this address; the API is under /v1")),
         }
     }
@@ -89,6 +93,7 @@ impl Endpoint {
             Self::Transfer(_) => "/v1/transfers/{id}",
             Self::Claim(_) => "/v1/transfers/{id}/claim",
             Self::Void(_) => "/v1/transfers/{id}/void",
+            Self::Retry(_) => "/v1/transfers/{id}/retry",
             Self::Invoices => "/v1/invoices",
         }
     }
@@ -102,7 +107,7 @@ impl Endpoint {
             | Self::Routes
             | Self::Supply
             | Self::Transfer(_) => READ,
-            Self::Claim(_) | Self::Void(_) | Self::Invoices => WRITE,
+            Self::Claim(_) | Self::Void(_) | Self::Retry(_) | Self::Invoices => WRITE,
             Self::Transfers => BOTH,
         }
     }

@@ -120,6 +120,8 @@ pub trait Service: Send + Sync + 'static {
     async fn claim(&self, id: &PacketId, request: ClaimRequest) -> Result<HoldEndView, ServiceError>;
     /// Voids a hold.
     async fn void(&self, id: &PacketId) -> Result<HoldEndView, ServiceError>;
+    /// Tries a transfer again now, also one that is stuck.
+    async fn retry(&self, id: &PacketId) -> Result<TransferView, ServiceError>;
     /// Raises an invoice.
     async fn invoice(&self, request: InvoiceRequest) -> Result<InvoiceView, ServiceError>;
     /// Audits the supply now.

@@ -50,6 +50,9 @@ impl Service for Recorder {
     async fn void(&self, _: &PacketId) -> Result<HoldEndView, ServiceError> {
         nothing()
     }
+    async fn retry(&self, _: &PacketId) -> Result<TransferView, ServiceError> {
+        nothing()
+    }
     async fn invoice(&self, _: InvoiceRequest) -> Result<InvoiceView, ServiceError> {
         nothing()
     }

@@ -80,6 +80,11 @@ pub struct ClaimRequest {
 #[serde(deny_unknown_fields)]
 pub struct VoidRequest {}
 
+/// `POST /v1/transfers/ID/retry`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryRequest {}
+
 /// `POST /v1/invoices`: a secret is made and kept; a hold with exactly these terms is claimed with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

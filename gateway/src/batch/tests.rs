@@ -80,6 +80,9 @@ impl Service for Till {
     async fn routes(&self) -> Result<Vec<RouteView>, ServiceError> {
         Ok(vec![])
     }
+    async fn retry(&self, id: &PacketId) -> Result<TransferView, ServiceError> {
+        Ok(view(id))
+    }
     async fn claim(&self, _: &PacketId, _: ClaimRequest) -> Result<HoldEndView, ServiceError> {
         Err(ServiceError::NotFound("no holds".into()))
     }

@@ -155,6 +155,8 @@ pub enum TransferCommand {
     Claim(ClaimArgs),
     /// Give up a hold whose claim deadline has passed, so that the sender is refunded by proof.
     Void(OneArgs),
+    /// Try a transfer again now: one that waits for its next try, or is stuck.
+    Retry(OneArgs),
 }
 
 const SEND_EXAMPLES: &str = "\

@@ -47,6 +47,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Transfer(TransferCommand::Show(args)) => transfer::show(&args, json).await,
         Command::Transfer(TransferCommand::Claim(args)) => transfer::claim(&args, json).await,
         Command::Transfer(TransferCommand::Void(args)) => transfer::void(&args, json).await,
+        Command::Transfer(TransferCommand::Retry(args)) => transfer::retry(&args, json).await,
         Command::Invoice(InvoiceCommand::New(args)) => transfer::invoice(&args, json).await,
         Command::Audit(args) => audit(&args, json).await,
         Command::Keys(KeysCommand::New(args)) => keys::new(&args, json),

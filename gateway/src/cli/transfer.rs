@@ -162,6 +162,14 @@ pub(super) async fn void(args: &OneArgs, json: bool) -> Result<(), Failure> {
     hold_end(&ended, json)
 }
 
+pub(super) async fn retry(args: &OneArgs, json: bool) -> Result<(), Failure> {
+    let view = client(&args.service)?.retry(&id(&args.id)?).await?;
+    if json {
+        return Ok(output::json(&view)?);
+    }
+    Ok(output::line(&describe(&view))?)
+}
+
 fn hold_end(ended: &HoldEndView, json: bool) -> Result<(), Failure> {
     if json {
         return Ok(output::json(ended)?);

@@ -363,6 +363,18 @@ impl Service for Desk {
         hold_end(id, &dest, done, "voided")
     }
 
+    async fn retry(&self, id: &PacketId) -> Result<TransferView, ServiceError> {
+        let relayer = self.relayer.read().await;
+        let retried = relayer.as_ref().ok_or_else(stopping)?.retry(id).await;
+        match retried {
+            Ok(_) => self.transfer(id).await,
+            Err(JournalError::NoPacket(_)) => {
+                Err(ServiceError::NotFound(format!("there is no transfer {id}, or its block is not final yet")))
+            }
+            Err(error) => Err(journal_error(error)),
+        }
+    }
+
     async fn invoice(&self, request: InvoiceRequest) -> Result<InvoiceView, ServiceError> {
         let secrets = self.secrets.as_ref().ok_or_else(|| journal_error(JournalError::NoCipher))?;
         let entry = self.chain(&request.chain)?;

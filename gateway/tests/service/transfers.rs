@@ -108,6 +108,11 @@ async fn given_up(stand: &Stand, receiver: &str, unpaid: &Value) -> Result<()> {
     stand.at_stage(id(&long)?, &["held"]).await?;
     let said = stand.cli(&["transfer", "void", id(&long)?]).await?.refused(1)?;
     ensure!(said.contains("can be claimed for") && said.contains("until then nobody can void it"), "{said}");
+    // Nothing failed, so nothing is tried again; a transfer that is not there is told so.
+    let retried = stand.json(&["transfer", "retry", id(&long)?]).await?;
+    ensure!(retried["stage"] == "held", "{retried}");
+    let said = stand.cli(&["transfer", "retry", &format!("{NATIVE}/attested-0/4242")]).await?.refused(1)?;
+    ensure!(said.contains("there is no transfer"), "{said}");
     let ended = stand.at_stage(id(unpaid)?, &["refunded", "timed_out"]).await?;
     ensure!(ended["ended"] == true, "{ended}");
     let said = stand.cli(&["transfer", "void", id(unpaid)?]).await?.refused(1)?;
