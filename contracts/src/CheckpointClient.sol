@@ -18,9 +18,13 @@ contract CheckpointClient is ICheckpointClient {
         bool frozen;
         bytes32 setHash; // signs the next update
         bytes32 chainIdHash;
-        mapping(uint256 generationAndHeight => bytes32) digests;
+        mapping(uint256 generationAndHeight => bytes32) digests; // for good: anchors, rotations, 8 in each trusting period
+        mapping(uint256 generationAndPlace => bytes32) recent; // of the newest states, each in place height mod `KEPT`
     }
 
+    /// @notice A state is kept until one 64 or a multiple of 64 blocks higher is stored in its place: to write a used slot
+    /// costs a quarter of a new one. A state that is gone proves nothing; a newer one proves the same.
+    uint64 public constant KEPT = 64;
     /// @notice How far ahead of this chain's clock a header's time may be, in seconds.
     uint64 public constant MAX_CLOCK_DRIFT = 600;
 
@@ -107,9 +111,14 @@ contract CheckpointClient is ICheckpointClient {
         return Status(c.height, c.time, c.trustingPeriod, c.generation, c.frozen, c.setHash);
     }
 
-    function stateDigest(bytes32 client, uint64 height) external view returns (bytes32) {
-        Client storage c = _clients[client];
-        return c.digests[_slot(c.generation, height)];
+    function requireActive(bytes32 client) external view {
+        Client storage c = _known(client);
+        if (c.frozen) revert ClientFrozen(client);
+        if (_expired(c, c.time)) revert ClientExpired(client);
+    }
+
+    function isTrusted(bytes32 client, uint64 height, bytes32 digest) external view returns (bool) {
+        return digest != 0 && _isTrusted(_clients[client], height, digest);
     }
 
     /// @dev The state that `state` names, verified and stored if it is an update. Time 0: `state` froze the client.
@@ -118,52 +127,53 @@ contract CheckpointClient is ICheckpointClient {
         if (c.frozen) revert ClientFrozen(client);
         if (state.length == 0) revert Malformed();
 
-        Header memory header;
-        if (state[0] == 0) {
-            header = _storedHeader(client, c, state[1:]);
-        } else if (!_update(client, c, header, state)) {
-            return (0, 0);
-        }
-        if (_expired(c, header.time)) revert ClientExpired(client);
+        if (state[0] != 0) return _update(client, c, state);
+        Header memory header = _storedHeader(client, c, state[1:]);
         return (header.appHash, header.time);
     }
 
-    /// @dev Verifies and stores an update and fills in `header`. False: it was misbehaviour, the client is frozen.
-    function _update(bytes32 client, Client storage c, Header memory header, bytes calldata state)
+    /// @dev Verifies and stores an update. Time 0: it was misbehaviour, the client is frozen.
+    function _update(bytes32 client, Client storage c, bytes calldata state)
         private
-        returns (bool)
+        returns (bytes32 appHash, uint64 time)
     {
         (Header memory read, bytes calldata certificate) = Checkpoints.readUpdate(state);
-        header.height = read.height;
-        header.time = read.time;
-        header.appHash = read.appHash;
+        if (_expired(c, read.time)) revert ClientExpired(client);
         bytes32 digest = Checkpoints.digest(read, c.chainIdHash);
-        uint256 slot = _slot(c.generation, read.height);
-        bytes32 known = c.digests[slot];
-        if (known == digest) return true;
+        (uint64 latestHeight, uint64 latestTime) = (c.height, c.time);
+        if (read.height <= latestHeight && _isTrusted(c, read.height, digest)) {
+            return (read.appHash, read.time);
+        }
 
-        (uint64 latestHeight, uint64 latestTime, bytes32 setHash) = (c.height, c.time, c.setHash);
+        bytes32 setHash = c.setHash;
         if (_expired(c, latestTime)) revert ClientExpired(client);
-        if (read.height <= latestHeight && known == 0) revert HeightNotAbove(read.height, latestHeight);
+        if (read.height < latestHeight) revert HeightNotAbove(read.height, latestHeight);
         if (read.setHash != setHash) revert WrongSet(read.setHash, setHash);
         Checkpoints.verify(certificate, digest);
 
-        // The current set contradicts a state it stands behind, or turned back the clock.
-        if (known != 0 || read.time < latestTime) {
-            _freeze(client, c, read.height, known, digest);
-            return false;
+        // The current set contradicts the newest state, or turned back the clock. A contradiction of an older
+        // state is for `misbehaviour`.
+        if (read.height == latestHeight || read.time < latestTime) {
+            _freeze(client, c, read.height, c.recent[_place(c.generation, latestHeight)], digest);
+            return (0, 0);
         }
         if (read.time > block.timestamp + MAX_CLOCK_DRIFT) revert FromTheFuture(read.time);
 
         c.height = read.height;
         c.time = read.time;
-        c.digests[slot] = digest;
+        c.recent[_place(c.generation, read.height)] = digest;
         emit Updated(client, read.height, read.time, read.appHash);
-        if (read.nextSetHash != setHash) {
+        // Kept, so that evidence always finds a root: a set that was trusted, and a state not above the fork nor expired.
+        uint256 span = c.trustingPeriod / 8 + 1;
+        bool rotates = read.nextSetHash != setHash;
+        if (rotates || read.time / span != latestTime / span) {
+            c.digests[_slot(c.generation, read.height)] = digest;
+        }
+        if (rotates) {
             c.setHash = read.nextSetHash;
             emit SetRotated(client, read.height, read.nextSetHash);
         }
-        return true;
+        return (read.appHash, read.time);
     }
 
     /// @dev One side of a contradiction: a stored header, or a certificate by a set that is or was trusted, not for a
@@ -195,9 +205,7 @@ contract CheckpointClient is ICheckpointClient {
     {
         header = Checkpoints.readHeader(data);
         bytes32 digest = Checkpoints.digest(header, c.chainIdHash);
-        if (c.digests[_slot(c.generation, header.height)] != digest) {
-            revert UnknownState(client, header.height);
-        }
+        if (!_isTrusted(c, header.height, digest)) revert UnknownState(client, header.height);
         if (_expired(c, header.time)) revert ClientExpired(client);
     }
 
@@ -211,7 +219,9 @@ contract CheckpointClient is ICheckpointClient {
         c.setHash = header.nextSetHash;
         c.frozen = false;
         c.generation += 1;
-        c.digests[_slot(c.generation, header.height)] = Checkpoints.digest(header, c.chainIdHash);
+        bytes32 digest = Checkpoints.digest(header, c.chainIdHash);
+        c.digests[_slot(c.generation, header.height)] = digest;
+        c.recent[_place(c.generation, header.height)] = digest;
         emit Anchored(client, c.generation, header.height, header.nextSetHash);
     }
 
@@ -227,6 +237,14 @@ contract CheckpointClient is ICheckpointClient {
 
     function _expired(Client storage c, uint64 time) private view returns (bool) {
         return block.timestamp >= uint256(time) + c.trustingPeriod;
+    }
+
+    function _isTrusted(Client storage c, uint64 height, bytes32 digest) private view returns (bool) {
+        return c.recent[_place(c.generation, height)] == digest || c.digests[_slot(c.generation, height)] == digest;
+    }
+
+    function _place(uint32 generation, uint64 height) private pure returns (uint256) {
+        return uint256(generation) << 64 | height % KEPT;
     }
 
     function _slot(uint32 generation, uint64 height) private pure returns (uint256) {

@@ -58,15 +58,17 @@ contract CrosspointRegistry is ICrosspointRegistry, AccessManaged {
         if (config.prefix.length > 32) revert Invalid("prefix");
         if (config.lightClient.code.length == 0) revert Invalid("lightClient");
         WindowRules calldata rules = config.rules;
-        if (rules.maxTimeout == 0 || rules.trustingPeriod / 3 < rules.minHold) revert Invalid("rules");
+        uint32 maxDeadline = rules.trustingPeriod / 3;
+        if (rules.maxTimeout == 0 || maxDeadline < rules.minHold) revert Invalid("rules");
+        if (rules.maxTimeout > type(uint24).max || maxDeadline > type(uint24).max) revert Invalid("rules");
 
         IGatewayAdmin.Route memory route;
         route.lightClient = config.lightClient;
         route.prefixLength = uint8(config.prefix.length);
         route.membersOnly = config.membersOnly;
-        route.maxTimeout = rules.maxTimeout;
-        route.minHold = rules.minHold;
-        route.maxDeadline = rules.trustingPeriod / 3;
+        route.maxTimeout = uint24(rules.maxTimeout);
+        route.minHold = uint24(rules.minHold);
+        route.maxDeadline = uint24(maxDeadline);
         route.counterparty = config.counterparty;
         route.prefix = bytes32(config.prefix);
 
@@ -95,7 +97,7 @@ contract CrosspointRegistry is ICrosspointRegistry, AccessManaged {
         // A denom that came from here returns; it is no voucher.
         bytes memory home = abi.encodePacked("points/", Paths.text(route.counterparty), "/");
         if (_startsWith(bytes(packetDenom), home)) revert Invalid("packetDenom");
-        if (cap == 0) revert Invalid("cap");
+        if (cap == 0 || cap > type(uint120).max) revert Invalid("cap");
         token = address(new PointsVoucher(gateway, name, symbol, decimals));
         _openLane(client, denom, packetDenom, _lane(token, true, cap, limits));
     }
@@ -111,7 +113,8 @@ contract CrosspointRegistry is ICrosspointRegistry, AccessManaged {
     function setLimits(bytes32 client, string calldata denom, Limits calldata limits) external restricted {
         bytes32 key = _laneKey(client, denom);
         if (IGatewayAdmin(gateway).laneOf(key).token == address(0)) revert NotFound();
-        IGatewayAdmin(gateway).setLimits(key, limits.minAmount, limits.maxAmount, limits.memberPerDay, limits.inFlight);
+        IGatewayAdmin(gateway)
+            .setLimits(key, limits.minAmount, limits.maxAmount, limits.memberPerDay, _inFlight(limits));
         emit LimitsSet(client, denom, limits);
     }
 
@@ -207,9 +210,9 @@ contract CrosspointRegistry is ICrosspointRegistry, AccessManaged {
         supply.held = lane.held;
         supply.owed = ICrosspointGateway(gateway).owedTotal(lane.token);
         if (lane.voucher) {
-            supply.cap = lane.backing;
             supply.circulating = IERC20Metadata(lane.token).totalSupply();
             supply.returning = lane.out;
+            supply.cap = supply.circulating + supply.owed + lane.out + lane.held + lane.backing;
         } else {
             supply.locked = lane.out;
             supply.vault = lane.backing;
@@ -226,7 +229,9 @@ contract CrosspointRegistry is ICrosspointRegistry, AccessManaged {
         bytes32 word;
         assembly ("memory-safe") {
             let answer := mload(0x40)
-            if staticcall(100000, token, add(request, 32), mload(request), answer, 96) { size := returndatasize() }
+            if staticcall(100000, token, add(request, 32), mload(request), answer, 96) {
+                size := returndatasize()
+            }
             word := mload(answer)
             if gt(size, 95) {
                 if lt(mload(add(answer, 32)), 32) { length := mload(add(answer, 32)) }
@@ -251,7 +256,7 @@ contract CrosspointRegistry is ICrosspointRegistry, AccessManaged {
         bytes32 key = _laneKey(client, denom);
         if (IGatewayAdmin(gateway).laneOf(key).token != address(0)) revert Exists();
         _denoms.push(Denom(client, denom, packetDenom));
-        IGatewayAdmin(gateway).openLane(key, _laneKey(client, packetDenom), lane);
+        IGatewayAdmin(gateway).openLane(key, lane);
         _reserve(lane.token);
         emit DenomListed(client, denom, lane.token, lane.voucher);
     }
@@ -262,10 +267,16 @@ contract CrosspointRegistry is ICrosspointRegistry, AccessManaged {
         returns (IGatewayAdmin.Lane memory lane)
     {
         lane.token = token;
-        lane.voucher = voucher;
-        lane.backing = cap;
+        (lane.voucher, lane.mints) = (voucher, voucher);
+        lane.backing = uint120(cap);
         (lane.minAmount, lane.maxAmount) = (limits.minAmount, limits.maxAmount);
-        (lane.memberPerDay, lane.inFlight) = (limits.memberPerDay, limits.inFlight);
+        (lane.memberPerDay, lane.inFlight) = (limits.memberPerDay, _inFlight(limits));
+        lane.limited = limits.minAmount != 0 || limits.memberPerDay != type(uint128).max;
+    }
+
+    /// @dev The books of a lane hold 120 bits in any case: a limit above is none.
+    function _inFlight(Limits calldata limits) private pure returns (uint120) {
+        return limits.inFlight > type(uint120).max ? type(uint120).max : uint120(limits.inFlight);
     }
 
     function _route(bytes32 client) private view returns (IGatewayAdmin.Route memory route) {

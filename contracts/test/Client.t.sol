@@ -20,7 +20,10 @@ contract ClientTest is GatewayTest {
         assertEq(_status().time, chain.time(), "time");
         bytes32 set = keccak256(chain.setOf(chain.allKeys()));
         bytes32 digest = chain.digestOf(2, chain.time(), chain.appHash(), set, set);
-        assertEq(lightClient.stateDigest(CLIENT, 2), digest, "digest");
+        assertTrue(lightClient.isTrusted(CLIENT, 2, digest), "trusted");
+        assertTrue(!lightClient.isTrusted(CLIENT, 2, keccak256("another")), "another digest");
+        assertTrue(!lightClient.isTrusted(CLIENT, 3, digest), "another height");
+        assertTrue(!lightClient.isTrusted(CLIENT, 3, 0), "nothing");
     }
 
     function test_exactly_two_thirds_are_too_few() public {
@@ -187,6 +190,97 @@ contract ClientTest is GatewayTest {
         bytes memory known = bytes.concat(hex"00", trusted);
         chain.finishRotation();
         lightClient.misbehaviour(CLIENT, trusted, known, conflicting);
+        assertTrue(_status().frozen, "frozen");
+    }
+
+    /// @dev Blocks and updates until every place where states are kept was used again.
+    function _outliveStates() private {
+        for (uint256 i = 0; i < lightClient.KEPT(); ++i) {
+            chain.endBlock(1);
+            lightClient.update(CLIENT, chain.update());
+        }
+    }
+
+    function test_a_state_proves_until_another_takes_its_place() public {
+        P memory p = _incoming(10);
+        _sendFromNative(_list(p));
+        (bytes memory state, bytes memory outbox, bytes memory batch) = _recvArgs(_list(p));
+        bytes memory stored = bytes.concat(hex"00", chain.header());
+        uint64 height = chain.height();
+        lightClient.update(CLIENT, state);
+        for (uint256 i = 1; i < lightClient.KEPT(); ++i) {
+            chain.endBlock(1);
+            lightClient.update(CLIENT, chain.update());
+        }
+        uint256 snapshot = vm.snapshotState();
+        gateway.recv(CLIENT, stored, outbox, batch);
+        assertEq(_supply(VOUCHER).held, 10, "the oldest state kept still proves");
+
+        vm.revertToState(snapshot);
+        chain.endBlock(1);
+        lightClient.update(CLIENT, chain.update());
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.UnknownState.selector, CLIENT, height));
+        gateway.recv(CLIENT, stored, outbox, batch);
+        // Its update is no way back either; a newer state proves the same.
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.HeightNotAbove.selector, height, chain.height()));
+        gateway.recv(CLIENT, state, outbox, batch);
+        (state, outbox, batch) = _recvArgs(_list(p));
+        gateway.recv(CLIENT, state, outbox, batch);
+        assertEq(_supply(VOUCHER).held, 10, "held");
+    }
+
+    function test_anchors_and_rotations_are_kept_for_good() public {
+        bytes memory anchor = chain.header();
+        chain.endBlock(1);
+        bytes memory first = chain.signed(2, chain.time(), keccak256("one"), 3);
+        bytes memory second = chain.signed(2, chain.time(), keccak256("other"), 3);
+        chain.rotate(1);
+        bytes memory rotation = chain.header();
+        lightClient.update(CLIENT, chain.update());
+        chain.finishRotation();
+        _outliveStates();
+        uint256 snapshot = vm.snapshotState();
+        // The set of the beginning has long been replaced; what it signed is evidence still.
+        lightClient.misbehaviour(CLIENT, rotation, first, second);
+        assertTrue(_status().frozen, "frozen by the rotation's set");
+        vm.revertToState(snapshot);
+        lightClient.misbehaviour(CLIENT, anchor, first, second);
+        assertTrue(_status().frozen, "frozen by the anchor's set");
+    }
+
+    function test_a_fork_below_the_newest_state_freezes_by_evidence_even_when_the_state_is_gone() public {
+        bytes memory anchor = chain.header();
+        chain.endBlock(1);
+        bytes memory honest = chain.update();
+        bytes memory conflicting = chain.signed(2, chain.time(), keccak256("other"), 3);
+        lightClient.update(CLIENT, honest);
+        _outliveStates();
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.HeightNotAbove.selector, 2, chain.height()));
+        lightClient.update(CLIENT, conflicting);
+        lightClient.misbehaviour(CLIENT, anchor, honest, conflicting);
+        assertTrue(_status().frozen, "frozen");
+    }
+
+    function test_evidence_finds_a_root_also_when_the_anchor_has_expired() public {
+        bytes memory anchor = chain.header();
+        bytes memory root;
+        bytes memory honest;
+        bytes memory conflicting;
+        for (uint256 i = 0; i < 9; ++i) {
+            chain.endBlock(TRUSTING / 8 + 1);
+            vm.warp(chain.time());
+            lightClient.update(CLIENT, chain.update());
+            if (i != 6) continue;
+            root = chain.header();
+            chain.endBlock(1);
+            honest = chain.update();
+            conflicting = chain.signed(chain.height(), chain.time(), keccak256("other"), 3);
+            lightClient.update(CLIENT, honest);
+            _outliveStates();
+        }
+        vm.expectRevert(abi.encodeWithSelector(ICheckpointClient.ClientExpired.selector, CLIENT));
+        lightClient.misbehaviour(CLIENT, anchor, honest, conflicting);
+        lightClient.misbehaviour(CLIENT, root, honest, conflicting);
         assertTrue(_status().frozen, "frozen");
     }
 

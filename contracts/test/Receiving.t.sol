@@ -119,10 +119,24 @@ contract ReceivingTest is GatewayTest {
         P memory p = _incoming(5);
         p.denom = "other";
         _deliverAndExpect(p, ICrosspointGateway.RefusalReason.UnknownDenom);
-        // As this chain names it, not as packets do.
-        p = _incoming(5);
-        p.denom = VOUCHER;
-        _deliverAndExpect(p, ICrosspointGateway.RefusalReason.UnknownDenom);
+        string memory hop = "points/attested-0/";
+        string[10] memory unknown = [
+            VOUCHER, // as this chain names it, not as packets do
+            home,
+            hop,
+            string.concat(hop, "sfs"), // a base denom of the other chain never went out from here
+            string.concat(hop, VOUCHER), // nor did a voucher, under its name here
+            string.concat(homeReturned, "0"),
+            string.concat("points/attested-1/", home),
+            string.concat("points/attested-00/", home),
+            string.concat("points/", homeReturned),
+            "points"
+        ];
+        for (uint256 i = 0; i < unknown.length; ++i) {
+            p = _incoming(5);
+            p.denom = unknown[i];
+            _deliverAndExpect(p, ICrosspointGateway.RefusalReason.UnknownDenom);
+        }
         p = _incoming(5);
         p.terms = hex"01";
         _deliverAndExpect(p, ICrosspointGateway.RefusalReason.Terms);

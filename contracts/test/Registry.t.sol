@@ -49,7 +49,7 @@ contract RegistryTest is GatewayTest {
         vm.expectRevert(ICrosspointGateway.Unauthorized.selector);
         gateway.openRoute("checkpoint-9", route);
         vm.expectRevert(ICrosspointGateway.Unauthorized.selector);
-        gateway.openLane("key", "incoming", lane);
+        gateway.openLane("key", lane);
         vm.expectRevert(ICrosspointGateway.Unauthorized.selector);
         gateway.setLimits("key", 0, 0, 0, 0);
         vm.expectRevert(ICrosspointGateway.Unauthorized.selector);
@@ -87,6 +87,11 @@ contract RegistryTest is GatewayTest {
         config.rules.minHold = TRUSTING;
         vm.expectRevert(abi.encodeWithSelector(ICrosspointRegistry.Invalid.selector, "rules"));
         registry.openClient(config, header);
+        config.rules.trustingPeriod = (uint32(type(uint24).max) + 1) * 3;
+        vm.expectRevert(abi.encodeWithSelector(ICrosspointRegistry.Invalid.selector, "rules"));
+        registry.openClient(config, header);
+        vm.expectRevert(abi.encodeWithSelector(ICrosspointRegistry.Invalid.selector, "cap"));
+        registry.openVoucher(CLIENT, "abc", "A", "A", 0, uint128(type(uint120).max) + 1, _noLimits());
         vm.expectRevert(abi.encodeWithSelector(ICrosspointRegistry.Invalid.selector, "packetDenom"));
         registry.openVoucher(CLIENT, "ab", "A", "A", 0, 1, _noLimits());
         vm.expectRevert(abi.encodeWithSelector(ICrosspointRegistry.Invalid.selector, "packetDenom"));

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {PointsVoucher} from "../src/PointsVoucher.sol";
+import {ICheckpointClient} from "../src/interfaces/ICheckpointClient.sol";
 import {ICrosspointGateway} from "../src/interfaces/ICrosspointGateway.sol";
 import {ICrosspointRegistry} from "../src/interfaces/ICrosspointRegistry.sol";
 import {ILockIntents} from "../src/interfaces/ILockIntents.sol";
@@ -31,6 +32,44 @@ contract SendingTest is GatewayTest {
     function _sendReverts(ICrosspointGateway.Lock memory lock, bytes memory expected) private {
         vm.prank(alice);
         vm.expectRevert(expected);
+        gateway.send(lock);
+    }
+
+    function test_nothing_is_locked_towards_a_frozen_or_expired_client() public {
+        ICrosspointGateway.Lock memory lock = _good();
+        uint256 snapshot = vm.snapshotState();
+        lightClient.update(CLIENT, chain.signed(chain.height(), chain.time(), keccak256("other"), 3));
+        assertTrue(lightClient.status(CLIENT).frozen, "frozen");
+        _sendReverts(lock, abi.encodeWithSelector(ICheckpointClient.ClientFrozen.selector, CLIENT));
+        chain.endBlock(1);
+        registry.reanchor(CLIENT, chain.header());
+        vm.prank(alice);
+        gateway.send(lock);
+
+        vm.revertToState(snapshot);
+        vm.warp(lightClient.status(CLIENT).time + TRUSTING - 1);
+        lock = _good();
+        vm.prank(alice);
+        gateway.send(lock);
+        vm.warp(block.timestamp + 1);
+        lock = _good();
+        lock.hashlock = _hashlock("i");
+        _sendReverts(lock, abi.encodeWithSelector(ICheckpointClient.ClientExpired.selector, CLIENT));
+    }
+
+    function test_what_the_books_cannot_hold_is_not_locked() public {
+        // out and backing share the second slot of the lane in the third mapping.
+        bytes32 lane = keccak256(abi.encodePacked(CLIENT, keccak256(bytes(home))));
+        uint256 slot = uint256(keccak256(abi.encode(lane, uint256(2)))) + 1;
+        uint256 flags = uint256(vm.load(address(gateway), bytes32(slot))) >> 240 << 240;
+        uint256 out = type(uint120).max - 150;
+        vm.store(address(gateway), bytes32(slot), bytes32(flags | uint256(60) << 120 | out));
+        assertEq(_supply(home).locked, out, "locked");
+        assertEq(_supply(home).vault, 60, "vault");
+        (ICrosspointGateway.Lock memory lock,) = _lock(alice, home, 91, _hashlock("h"));
+        _sendReverts(lock, abi.encodeWithSelector(ICrosspointGateway.LimitExceeded.selector, 4));
+        lock.amount = 90;
+        vm.prank(alice);
         gateway.send(lock);
     }
 

@@ -204,10 +204,10 @@ impl EvmChain {
             return Err(ChainError::InvalidRequest(format!("client {client}: the proof comes without its header")));
         };
         let info = self.client_info(client).await?;
-        let call = ICheckpointClient::stateDigestCall { client: client_word(client).into(), height: height.0 };
-        let digest = self.read(info.lightClient, &call, BlockId::Latest).await?;
-        if trusted.height != height || digest.0 != trusted.digest() {
-            // Another anchor since, or a node that knows another header: what is proven anew will fit.
+        let (client_id, digest) = (client_word(client).into(), trusted.digest().into());
+        let call = ICheckpointClient::isTrustedCall { client: client_id, height: height.0, digest };
+        if trusted.height != height || !self.read(info.lightClient, &call, BlockId::Latest).await? {
+            // Another anchor since, a state gone by, or a node that knows another header: what is proven anew will fit.
             return Err(ChainError::NotYet(format!("client {client} does not trust this state at height {height}")));
         }
         let stored = Bytes::from(calldata::stored_state(&calldata::header(trusted)));

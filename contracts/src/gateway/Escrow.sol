@@ -2,6 +2,7 @@
 pragma solidity ^0.8.28;
 
 import {IPointsVoucher} from "../interfaces/IPointsVoucher.sol";
+import {Paths} from "../libraries/Paths.sol";
 import {DenomRef} from "../libraries/Records.sol";
 import {GatewayStorage} from "./GatewayStorage.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
@@ -14,18 +15,24 @@ abstract contract Escrow is GatewayStorage {
     /// @dev Gas that every other step of an item and the end of the batch need at most.
     uint256 internal constant ITEM_GAS = 60_000;
 
+    /// @dev Which slots of a lane a batch needs. What is not loaded is 0 in the tally and not written back.
+    uint256 internal constant TOKEN = 1;
+    uint256 internal constant BOOKS = 2; // of what was sent, and the backing
+    uint256 internal constant HOLDS = 4;
+    /// @dev `points/`, left-aligned.
+    uint256 private constant HOP = 0x706f696e74732f << 200;
+
     /// @dev A lane while a batch runs. Written back once, before any token moves.
     struct Tally {
-        bytes32 key; // 0: no such lane
-        address token;
-        bool voucher;
+        bytes32 key;
+        address token; // 0: no such lane, or not loaded
         uint256 maxAmount;
-        uint256 inFlight;
-        uint256 held;
         uint256 out;
         uint256 backing;
-        uint256 outstanding; // vouchers at the start: supply and owed; 0 unless asked for
-        uint256 memberPerDay;
+        uint256 held;
+        uint256 inFlight;
+        bool voucher;
+        bool limited;
     }
 
     /// @dev Points to be paid once all books are written.
@@ -38,28 +45,25 @@ abstract contract Escrow is GatewayStorage {
     }
 
     /// @dev The lane of each denom of a batch, in its order.
-    function _openTallies(bytes32 client, DenomRef[] memory denoms, bool incoming)
+    function _openTallies(bytes32 client, DenomRef[] memory denoms, bool incoming, uint256 slots)
         internal
         view
         returns (Tally[] memory tallies)
     {
         tallies = new Tally[](denoms.length);
         for (uint256 i = 0; i < denoms.length; ++i) {
-            bytes32 key = _laneKey(client, _hash(denoms[i]));
-            if (incoming) key = _incoming[key];
+            bytes32 key = _laneKey(client, incoming ? _receivedHash(client, denoms[i]) : _hash(denoms[i]));
             Lane storage lane = _lanes[key];
-            address token = lane.token;
-            if (token == address(0)) continue;
             Tally memory tally = tallies[i];
             tally.key = key;
-            tally.token = token;
-            tally.maxAmount = lane.maxAmount;
-            tally.held = lane.held;
-            tally.out = lane.out;
-            tally.backing = lane.backing;
-            tally.voucher = lane.voucher;
-            tally.memberPerDay = lane.memberPerDay;
-            tally.inFlight = lane.inFlight;
+            if (slots & TOKEN != 0) (tally.token, tally.maxAmount) = (lane.token, lane.maxAmount);
+            if (slots & HOLDS != 0) {
+                (tally.held, tally.inFlight, tally.voucher) = (lane.held, lane.inFlight, lane.mints);
+            }
+            if (slots & BOOKS != 0) {
+                (tally.out, tally.backing) = (lane.out, lane.backing);
+                (tally.voucher, tally.limited) = (lane.voucher, lane.limited);
+            }
             // A denom named twice would be counted from two copies of one book.
             for (uint256 j = 0; j < i; ++j) {
                 if (tallies[j].key == key) revert Malformed();
@@ -67,15 +71,13 @@ abstract contract Escrow is GatewayStorage {
         }
     }
 
-    /// @dev Writes the books back.
-    function _closeTallies(Tally[] memory tallies) internal {
+    /// @dev Writes the books back. They fit: no step of a batch adds more to one than it takes from the others.
+    function _closeTallies(Tally[] memory tallies, uint256 slots) internal {
         for (uint256 i = 0; i < tallies.length; ++i) {
             Tally memory tally = tallies[i];
-            if (tally.key == 0) continue;
             Lane storage lane = _lanes[tally.key];
-            lane.held = uint128(tally.held);
-            lane.out = uint128(tally.out);
-            if (!tally.voucher) lane.backing = uint128(tally.backing);
+            if (slots & HOLDS != 0) lane.held = uint120(tally.held);
+            if (slots & BOOKS != 0) (lane.out, lane.backing) = (uint120(tally.out), uint120(tally.backing));
         }
     }
 
@@ -126,6 +128,54 @@ abstract contract Escrow is GatewayStorage {
     /// @dev Whether gas for one more item is left beside that for the payouts already promised.
     function _gasForItem(uint256 payouts) internal view returns (bool) {
         return gasleft() > ITEM_GAS + (payouts + 1) * (PAYOUT_GAS + PAYOUT_GAS / 32);
+    }
+
+    /// @dev The hash of a denom's name on this chain, from how a packet to this chain carries it (docs/protocol.md): one that
+    /// starts with the counterparty's hop loses it, any other gains this client's. What would still have a hop without it is
+    /// no home denom: it gains one too, and the registry opens no lane of such a name.
+    function _receivedHash(bytes32 client, DenomRef denom) private view returns (bytes32 hash) {
+        uint256 start = DenomRef.unwrap(denom) >> 16;
+        uint256 length = DenomRef.unwrap(denom) & 0xffff;
+        uint256 first;
+        assembly ("memory-safe") {
+            first := calldataload(start)
+        }
+        // Past the end of a short denom other bytes of the batch were read; a whole hop is longer.
+        if (first >> 200 == HOP >> 200) {
+            bytes32 source = _routes[client].counterparty;
+            uint256 prefix = 8 + Paths.length(source);
+            assembly ("memory-safe") {
+                first := calldataload(add(start, prefix))
+            }
+            bool home = length > prefix && first >> 200 != HOP >> 200;
+            if (home && _hash(_slice(start, prefix)) == _hopHash(source, prefix)) {
+                return _hash(_slice(start + prefix, length - prefix));
+            }
+        }
+        uint256 own = 8 + Paths.length(client);
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore(buffer, HOP)
+            mstore(add(buffer, 7), client)
+            mstore8(add(buffer, sub(own, 1)), 0x2f)
+            calldatacopy(add(buffer, own), start, length)
+            hash := keccak256(buffer, add(own, length))
+        }
+    }
+
+    /// @dev `keccak256("points/" ‖ client ‖ "/")`, in `length` bytes.
+    function _hopHash(bytes32 client, uint256 length) private pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            // At most 40 bytes: they fit the scratch space.
+            mstore(0, HOP)
+            mstore(7, client)
+            mstore8(sub(length, 1), 0x2f)
+            hash := keccak256(0, length)
+        }
+    }
+
+    function _slice(uint256 start, uint256 length) private pure returns (DenomRef) {
+        return DenomRef.wrap(start << 16 | length);
     }
 
     function _hash(DenomRef denom) private pure returns (bytes32 hash) {

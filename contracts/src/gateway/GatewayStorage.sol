@@ -13,8 +13,6 @@ abstract contract GatewayStorage is ICrosspointGateway, IGatewayAdmin, Reentranc
     mapping(bytes32 client => Route) internal _routes;
     /// @dev Keyed by `keccak256(client ‖ keccak256(denom as this chain names it))`.
     mapping(bytes32 laneKey => Lane) internal _lanes;
-    /// @dev From `keccak256(client ‖ keccak256(denom as packets to this chain carry it))` to the lane's key.
-    mapping(bytes32 incomingKey => bytes32 laneKey) internal _incoming;
     /// @dev ICrosspointRegistry.Standing: 0 none, 1 member, 2 suspended, 3 reserved.
     mapping(address account => uint8) internal _standing;
     /// @dev Keyed by `keccak256(sender ‖ hashlock)`.
@@ -59,20 +57,20 @@ abstract contract GatewayStorage is ICrosspointGateway, IGatewayAdmin, Reentranc
     }
 
     /// @notice Opens a denom to a client. Its token never changes.
-    function openLane(bytes32 laneKey, bytes32 incomingKey, Lane calldata lane) external onlyRegistry {
-        if (_lanes[laneKey].token != address(0) || _incoming[incomingKey] != 0) revert Malformed();
+    function openLane(bytes32 laneKey, Lane calldata lane) external onlyRegistry {
+        if (_lanes[laneKey].token != address(0)) revert Malformed();
         _lanes[laneKey] = lane;
-        _incoming[incomingKey] = laneKey;
         if (lane.voucher) isVoucher[lane.token] = true;
     }
 
-    function setLimits(bytes32 laneKey, uint96 minAmount, uint96 maxAmount, uint128 memberPerDay, uint128 inFlight)
+    function setLimits(bytes32 laneKey, uint96 minAmount, uint96 maxAmount, uint128 memberPerDay, uint120 inFlight)
         external
         onlyRegistry
     {
         Lane storage lane = _lanes[laneKey];
         (lane.minAmount, lane.maxAmount) = (minAmount, maxAmount);
         (lane.memberPerDay, lane.inFlight) = (memberPerDay, inFlight);
+        lane.limited = minAmount != 0 || memberPerDay != type(uint128).max;
     }
 
     /// @notice Blocks send and recv of a client, and nothing else.

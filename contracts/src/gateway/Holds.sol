@@ -22,7 +22,7 @@ abstract contract Holds is Escrow {
 
     function claim(bytes32 client, bytes calldata claims) external nonReentrant {
         Batch memory batch = Batches.open(claims);
-        Work memory work = _openWork(client, batch, true);
+        Work memory work = _openWork(client, batch, true, TOKEN | HOLDS);
         for (uint256 i = 0; i < batch.items; ++i) {
             bytes32 preimage = bytes32(batch.readUint(32));
             Record record = batch.readRecord();
@@ -30,20 +30,20 @@ abstract contract Holds is Escrow {
             if (skip != SkipReason.None) emit Skipped(client, record.sequence(), i, skip);
         }
         batch.close();
-        _closeTallies(work.tallies);
+        _closeTallies(work.tallies, HOLDS);
         _pay(work.payouts, work.count);
     }
 
     function void(bytes32 client, bytes calldata packets) external nonReentrant {
         Batch memory batch = Batches.open(packets);
-        Work memory work = _openWork(client, batch, true);
+        Work memory work = _openWork(client, batch, true, BOOKS | HOLDS);
         for (uint256 i = 0; i < batch.items; ++i) {
             Record record = batch.readRecord();
             SkipReason skip = _voidOne(work, batch, record);
             if (skip != SkipReason.None) emit Skipped(client, record.sequence(), i, skip);
         }
         batch.close();
-        _closeTallies(work.tallies);
+        _closeTallies(work.tallies, BOOKS | HOLDS);
     }
 
     function _claimOne(Work memory work, Batch memory batch, Record record, bytes32 preimage)
@@ -82,8 +82,8 @@ abstract contract Holds is Escrow {
         Tally memory tally = work.tallies[record.denomIndex()];
         uint256 amount = record.amount();
         tally.held -= amount;
-        // Vouchers were never minted; home points go back into the vault.
-        if (!tally.voucher) tally.backing += amount;
+        // Home points go back into the vault; vouchers were never minted, so there may be as many more again.
+        tally.backing += amount;
         emit Voided(work.client, sequence);
         return SkipReason.None;
     }
@@ -99,20 +99,23 @@ abstract contract Holds is Escrow {
         if (receipt == 0 || receipt != work.hasher.commitment(record, batch.denoms[denom], true)) {
             return SkipReason.WrongPacket;
         }
-        if (commitments[ackKey] != 0) return SkipReason.Duplicate;
         // A receipt without an ack has a hold, and that had a lane.
-        return work.tallies[denom].key == 0 ? SkipReason.WrongPacket : SkipReason.None;
+        return commitments[ackKey] == 0 ? SkipReason.None : SkipReason.Duplicate;
     }
 
     /// @dev `incoming`: the batch is of packets to this chain, else of packets from it.
-    function _openWork(bytes32 client, Batch memory batch, bool incoming) internal view returns (Work memory work) {
+    function _openWork(bytes32 client, Batch memory batch, bool incoming, uint256 slots)
+        internal
+        view
+        returns (Work memory work)
+    {
         Route storage route = _routes[client];
         _isOpen(route, client);
         work.client = client;
         work.clientLength = Paths.length(client);
         work.membersOnly = route.membersOnly;
         work.hasher = PacketHasher.create(Paths.text(incoming ? client : route.counterparty));
-        work.tallies = _openTallies(client, batch.denoms, incoming);
+        work.tallies = _openTallies(client, batch.denoms, incoming, slots);
         work.payouts = new Payout[](batch.items);
     }
 }

@@ -23,7 +23,7 @@ abstract contract Locks is Receiving, Holds {
         nonReentrant
     {
         Batch memory batch = Batches.open(acks);
-        Work memory work = _openWork(client, batch, false);
+        Work memory work = _openWork(client, batch, false, BOOKS);
         Route storage route = _routes[client];
         (Acks memory read, bytes32[] memory leaves) = _readAcks(work, batch, route.counterparty);
         bool proven = _provenByOutbox(route, client, state, outbox, "/acked", leaves);
@@ -33,13 +33,13 @@ abstract contract Locks is Receiving, Holds {
                 proven ? _ackOne(work, batch, record, read.successes[i], read.hashlocks[i]) : SkipReason.ClientFrozen;
             if (skip != SkipReason.None) emit Skipped(client, record.sequence(), i, skip);
         }
-        _closeTallies(work.tallies);
+        _closeTallies(work.tallies, BOOKS);
         _pay(work.payouts, work.count);
     }
 
     function timeout(bytes32 client, bytes calldata state, bytes calldata packets) external nonReentrant {
         Batch memory batch = Batches.open(packets);
-        Work memory work = _openWork(client, batch, false);
+        Work memory work = _openWork(client, batch, false, BOOKS);
         (Record[] memory records, bytes[] memory keys, bytes[] memory proofs) = _readAbsences(batch, _routes[client]);
         (uint64 time, bool[] memory absent) =
             ILightClient(_routes[client].lightClient).proveAbsence(client, state, keys, proofs);
@@ -48,7 +48,7 @@ abstract contract Locks is Receiving, Holds {
                 time == 0 ? SkipReason.ClientFrozen : _timeoutOne(work, batch, records[i], time, absent[i]);
             if (skip != SkipReason.None) emit Skipped(client, records[i].sequence(), i, skip);
         }
-        _closeTallies(work.tallies);
+        _closeTallies(work.tallies, BOOKS);
         _pay(work.payouts, work.count);
     }
 
@@ -117,8 +117,8 @@ abstract contract Locks is Receiving, Holds {
         Tally memory tally = work.tallies[record.denomIndex()];
         uint256 amount = record.amount();
         tally.out -= amount;
-        // Vouchers were burned when they were locked.
-        if (!tally.voucher) tally.backing += amount;
+        // Home points back vouchers elsewhere from now on; vouchers were burned when they were locked.
+        tally.backing += amount;
         emit Ended(work.client, record.sequence(), LockEnd.Settled);
         return SkipReason.None;
     }
@@ -143,7 +143,8 @@ abstract contract Locks is Receiving, Holds {
         address sender = record.localParty();
         uint256 amount = record.amount();
         tally.out -= amount;
-        if (tally.memberPerDay != type(uint128).max) _giveBack(tally.key, sender, amount);
+        if (tally.token == address(0)) tally.token = _lanes[tally.key].token;
+        if (tally.limited) _giveBack(tally.key, sender, amount);
         bool credit = _standing[sender] == STANDING_SUSPENDED;
         work.payouts[work.count++] = Payout(tally.token, sender, amount, tally.voucher, credit);
         emit Ended(work.client, record.sequence(), end);
@@ -173,7 +174,10 @@ abstract contract Locks is Receiving, Holds {
                 : SkipReason.WrongPacket;
         }
         uint256 denom = record.denomIndex();
-        if (stored != work.hasher.commitment(record, batch.denoms[denom], false)) return SkipReason.WrongPacket;
-        return work.tallies[denom].key == 0 ? SkipReason.WrongPacket : SkipReason.None;
+        // A packet that was sent had a lane.
+        return
+            stored == work.hasher.commitment(record, batch.denoms[denom], false)
+                ? SkipReason.None
+                : SkipReason.WrongPacket;
     }
 }

@@ -2,7 +2,6 @@
 pragma solidity ^0.8.28;
 
 import {ILightClient} from "../interfaces/ILightClient.sol";
-import {IPointsVoucher} from "../interfaces/IPointsVoucher.sol";
 import {Outbox} from "../libraries/Outbox.sol";
 import {Hasher, PacketHasher} from "../libraries/PacketHasher.sol";
 import {Paths} from "../libraries/Paths.sol";
@@ -76,17 +75,13 @@ abstract contract Receiving is Escrow, Sending {
             opened: new bytes(records.length * 8 + 32),
             openedCount: 0
         });
-        Tally[] memory tallies = _openTallies(client, batch.denoms, true);
-        for (uint256 i = 0; i < tallies.length; ++i) {
-            Tally memory tally = tallies[i];
-            if (tally.voucher) tally.outstanding = IPointsVoucher(tally.token).totalSupply() + owedTotal[tally.token];
-        }
+        Tally[] memory tallies = _openTallies(client, batch.denoms, true, TOKEN | BOOKS | HOLDS);
         for (uint256 i = 0; i < records.length; ++i) {
             Record record = records[i];
             SkipReason skip = _receiveOne(inbox, tallies[record.denomIndex()], record, hashes[i]);
             if (skip != SkipReason.None) emit Skipped(client, record.sequence(), i, skip);
         }
-        _closeTallies(tallies);
+        _closeTallies(tallies, BOOKS | HOLDS);
         if (inbox.openedCount != 0) {
             bytes memory opened = inbox.opened;
             uint256 length = inbox.openedCount * 8;
@@ -118,12 +113,8 @@ abstract contract Receiving is Escrow, Sending {
 
         uint256 amount = record.amount();
         if (amount > tally.maxAmount || tally.held + amount > tally.inFlight) return SkipReason.LimitExceeded;
-        if (tally.voucher) {
-            if (tally.outstanding + tally.out + tally.held + amount > tally.backing) return SkipReason.CapExceeded;
-        } else {
-            if (amount > tally.backing) return SkipReason.VaultShort;
-            tally.backing -= amount;
-        }
+        if (amount > tally.backing) return tally.voucher ? SkipReason.CapExceeded : SkipReason.VaultShort;
+        tally.backing -= amount;
         tally.held += amount;
         commitments[receipt] = hash;
 
@@ -139,7 +130,7 @@ abstract contract Receiving is Escrow, Sending {
     /// @dev Why a packet can never be accepted. Depends on the packet and on registered facts alone, never on gas,
     /// limits or books: what is refused here is refunded at its source.
     function _refusal(Inbox memory inbox, Tally memory tally, Record record) private view returns (RefusalReason) {
-        if (tally.key == 0) return RefusalReason.UnknownDenom;
+        if (tally.token == address(0)) return RefusalReason.UnknownDenom;
         if (record.amount() == 0) return RefusalReason.ZeroAmount;
         if (record.termsLength() != 0) return RefusalReason.Terms;
         address receiver = record.localParty();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ILightClient} from "../interfaces/ILightClient.sol";
 import {IPointsVoucher} from "../interfaces/IPointsVoucher.sol";
 import {PacketHasher} from "../libraries/PacketHasher.sol";
 import {Paths} from "../libraries/Paths.sol";
@@ -27,6 +28,8 @@ abstract contract Sending is GatewayStorage {
         Route storage route = _routes[lock.client];
         _isOpen(route, lock.client);
         if (route.paused) revert Paused(lock.client);
+        // Neither an ack nor a refund could be proven to a client that is frozen or expired.
+        ILightClient(route.lightClient).requireActive(lock.client);
         if (!_mayTransact(payer, route.membersOnly)) revert MayNotTransact(payer);
         _checkFields(lock);
         _checkWindow(route, lock.timeout, lock.claimDeadline);
@@ -96,10 +99,10 @@ abstract contract Sending is GatewayStorage {
     }
 
     function _spendLimits(bytes32 laneKey, Lane storage lane, address payer, uint256 amount) private {
-        if (amount < lane.minAmount) revert LimitExceeded(1);
         if (amount > lane.maxAmount) revert LimitExceeded(2);
-        uint256 perDay = lane.memberPerDay;
-        if (perDay != type(uint128).max) {
+        if (lane.limited) {
+            if (amount < lane.minAmount) revert LimitExceeded(1);
+            uint256 perDay = lane.memberPerDay;
             bytes32 key = keccak256(abi.encodePacked(laneKey, payer));
             uint256 day = block.timestamp / 1 days;
             uint256 spent = _spent[key];
@@ -108,8 +111,9 @@ abstract contract Sending is GatewayStorage {
             _spent[key] = day << 128 | sum;
         }
         uint256 out = lane.out + amount;
-        if (out > lane.inFlight) revert LimitExceeded(4);
-        lane.out = uint128(out);
+        // Whatever ends a lock or a hold moves points between these books, so none of them can overflow later.
+        if (out > lane.inFlight || out + lane.backing + lane.held > type(uint120).max) revert LimitExceeded(4);
+        lane.out = uint120(out);
     }
 
     function _record(uint64 sequence, address payer, Lock calldata lock) private pure returns (bytes memory) {

@@ -37,6 +37,6 @@ interface ICheckpointClient is ILightClient {
     /// for a height not below `trusted`'s: so no evidence from before a re-anchoring counts after it.
     function misbehaviour(bytes32 client, bytes calldata trusted, bytes calldata a, bytes calldata b) external;
 
-    /// @notice The digest of the trusted header at a height in the client's present generation, 0 if none.
-    function stateDigest(bytes32 client, uint64 height) external view returns (bytes32);
+    /// @notice Whether the header with this height and digest is trusted, and kept, in the client's present generation.
+    function isTrusted(bytes32 client, uint64 height, bytes32 digest) external view returns (bool);
 }

@@ -25,6 +25,9 @@ interface ILightClient {
         external
         returns (uint64 time, bool[] memory absent);
 
+    /// @notice Reverts unless the client is known, not frozen and not expired: else nothing more can be proven to it.
+    function requireActive(bytes32 client) external view;
+
     /// @notice Starts a client at a state trusted from outside. Registry only, once per client.
     function create(bytes32 client, string calldata chainId, uint32 trustingPeriod, bytes calldata anchor) external;
 

@@ -2,8 +2,10 @@
 pragma solidity ^0.8.28;
 
 import {ICrosspointGateway} from "../../src/interfaces/ICrosspointGateway.sol";
+import {Text} from "../../src/libraries/Text.sol";
 import {GatewayTest} from "../utils/GatewayTest.sol";
 import {JmtTree} from "../utils/Trees.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @dev Gas of whole transactions, base and calldata included, kept in snapshots/Gas.json. Run by `npm run gas` with
 /// --isolate: each call measured is a transaction of its own, on cold storage.
@@ -56,8 +58,14 @@ contract GasTest is GatewayTest {
         return _batch(packets[0].denom, items);
     }
 
-    /// @dev The counters and the client are in use, and 16 members hold vouchers, before what is measured.
+    /// @dev The counters are in use, each place where the client keeps states has held one, and 16 members hold vouchers,
+    /// before what is measured. (Each of a client's first 64 updates costs 17,100 more, for a new slot.)
     function _warmUp() private {
+        for (uint256 i = 0; i < lightClient.KEPT(); ++i) {
+            chain.endBlock(1);
+            lightClient.update(CLIENT, chain.update());
+        }
+        vm.warp(chain.time() + 60);
         _deliver(_incoming(1));
         for (uint256 i = 0; i < 16; ++i) {
             P memory p = _incoming(1_000_000);
@@ -76,33 +84,51 @@ contract GasTest is GatewayTest {
         assertTrue(_stored(2, packets[packets.length - 1].sequence) != 0, "received");
     }
 
-    function _measureRecv(uint256 n, uint256 validators, string memory name) private {
+    /// @dev `what: n packets, v validators`
+    function _name(string memory what, uint256 n, uint256 validators) private pure returns (string memory) {
+        string memory by = string.concat(", ", vm.toString(validators), " validators");
+        return string.concat(what, ": ", vm.toString(n), n == 1 ? " packet" : " packets", validators == 0 ? "" : by);
+    }
+
+    function _measureRecv(uint256 n, uint256 validators) private {
         if (validators != 4) _deploy(validators);
         _warmUp();
-        _recvDeep(_packets(n), name);
+        _recvDeep(_packets(n), _name("recv", n, validators));
     }
 
-    function test_recv() public {
-        _measureRecv(1, 4, "recv: 1 packet, 4 validators");
+    function test_recv_1_of_4_validators() public {
+        _measureRecv(1, 4);
     }
 
-    function test_recv_10() public {
-        _measureRecv(10, 4, "recv: 10 packets, 4 validators");
+    function test_recv_10_of_4_validators() public {
+        _measureRecv(10, 4);
     }
 
-    function test_recv_25() public {
-        _measureRecv(25, 4, "recv: 25 packets, 4 validators");
+    function test_recv_25_of_4_validators() public {
+        _measureRecv(25, 4);
     }
 
-    function test_recv_50() public {
-        _measureRecv(50, 4, "recv: 50 packets, 4 validators");
+    function test_recv_50_of_4_validators() public {
+        _measureRecv(50, 4);
+    }
+
+    function test_recv_1_of_100_validators() public {
+        _measureRecv(1, 100);
+    }
+
+    function test_recv_10_of_100_validators() public {
+        _measureRecv(10, 100);
+    }
+
+    function test_recv_25_of_100_validators() public {
+        _measureRecv(25, 100);
     }
 
     function test_recv_50_of_100_validators() public {
-        _measureRecv(50, 100, "recv: 50 packets, 100 validators");
+        _measureRecv(50, 100);
     }
 
-    function _measureEnd(uint256 n, bool claims, string memory name) private {
+    function _measureEnd(uint256 n, bool claims) private {
         _warmUp();
         P[] memory packets = _packets(n);
         _recvDeep(packets, "");
@@ -112,28 +138,40 @@ contract GasTest is GatewayTest {
             vm.warp(packets[0].claimDeadline);
             gateway.void(CLIENT, _records(packets));
         }
-        vm.snapshotGasLastCall(GROUP, name);
+        vm.snapshotGasLastCall(GROUP, _name(claims ? "claim" : "void", n, 0));
         assertTrue(_stored(3, packets[n - 1].sequence) != 0, "ended");
     }
 
-    function test_claim() public {
-        _measureEnd(1, true, "claim: 1 hold");
+    function test_claim_1() public {
+        _measureEnd(1, true);
     }
 
     function test_claim_10() public {
-        _measureEnd(10, true, "claim: 10 holds");
+        _measureEnd(10, true);
+    }
+
+    function test_claim_25() public {
+        _measureEnd(25, true);
     }
 
     function test_claim_50() public {
-        _measureEnd(50, true, "claim: 50 holds, 16 receivers");
+        _measureEnd(50, true);
     }
 
-    function test_void() public {
-        _measureEnd(1, false, "void: 1 hold");
+    function test_void_1() public {
+        _measureEnd(1, false);
+    }
+
+    function test_void_10() public {
+        _measureEnd(10, false);
+    }
+
+    function test_void_25() public {
+        _measureEnd(25, false);
     }
 
     function test_void_50() public {
-        _measureEnd(50, false, "void: 50 holds");
+        _measureEnd(50, false);
     }
 
     /// @dev `n` returns of vouchers by 16 members.
@@ -146,7 +184,7 @@ contract GasTest is GatewayTest {
         vm.warp(block.timestamp + 60);
     }
 
-    function _measureAck(uint256 n, bool success, uint256 validators, string memory name) private {
+    function _measureAck(uint256 n, bool success, uint256 validators) private {
         if (validators != 4) _deploy(validators);
         P[] memory packets = _returns(n);
         bytes[] memory items = new bytes[](n);
@@ -161,41 +199,78 @@ contract GasTest is GatewayTest {
         (bytes memory state, bytes memory outbox) = _deep("acked", packets);
         bytes memory batch = _batch(VOUCHER, items);
         gateway.ack(CLIENT, state, outbox, batch);
-        vm.snapshotGasLastCall(GROUP, name);
+        vm.snapshotGasLastCall(GROUP, _name(success ? "ack" : "ack with refund", n, validators));
         assertEq(_stored(1, packets[n - 1].sequence), bytes32(0), "ended");
     }
 
-    function test_ack() public {
-        _measureAck(1, true, 4, "ack: 1 packet, 4 validators");
+    function test_ack_1_of_4_validators() public {
+        _measureAck(1, true, 4);
     }
 
-    function test_ack_10() public {
-        _measureAck(10, true, 4, "ack: 10 packets, 4 validators");
+    function test_ack_10_of_4_validators() public {
+        _measureAck(10, true, 4);
     }
 
-    function test_ack_25() public {
-        _measureAck(25, true, 4, "ack: 25 packets, 4 validators");
+    function test_ack_25_of_4_validators() public {
+        _measureAck(25, true, 4);
     }
 
-    function test_ack_50() public {
-        _measureAck(50, true, 4, "ack: 50 packets, 4 validators");
+    function test_ack_50_of_4_validators() public {
+        _measureAck(50, true, 4);
+    }
+
+    function test_ack_1_of_100_validators() public {
+        _measureAck(1, true, 100);
+    }
+
+    function test_ack_10_of_100_validators() public {
+        _measureAck(10, true, 100);
+    }
+
+    function test_ack_25_of_100_validators() public {
+        _measureAck(25, true, 100);
     }
 
     function test_ack_50_of_100_validators() public {
-        _measureAck(50, true, 100, "ack: 50 packets, 100 validators");
+        _measureAck(50, true, 100);
     }
 
-    function test_ack_refund() public {
-        _measureAck(1, false, 4, "ack with refund: 1 packet, 4 validators");
+    function test_refund_1_of_4_validators() public {
+        _measureAck(1, false, 4);
     }
 
-    function test_ack_refund_50() public {
-        _measureAck(50, false, 4, "ack with refund: 50 packets, 4 validators");
+    function test_refund_10_of_4_validators() public {
+        _measureAck(10, false, 4);
+    }
+
+    function test_refund_25_of_4_validators() public {
+        _measureAck(25, false, 4);
+    }
+
+    function test_refund_50_of_4_validators() public {
+        _measureAck(50, false, 4);
+    }
+
+    function test_refund_1_of_100_validators() public {
+        _measureAck(1, false, 100);
+    }
+
+    function test_refund_10_of_100_validators() public {
+        _measureAck(10, false, 100);
+    }
+
+    function test_refund_25_of_100_validators() public {
+        _measureAck(25, false, 100);
+    }
+
+    function test_refund_50_of_100_validators() public {
+        _measureAck(50, false, 100);
     }
 
     /// @dev The proofs of 50 packets stand under one root, so the store is built: 300 keys, about 9 siblings. Each doubling
     /// of the store adds 32 bytes of calldata (512 gas) and one hash (about 300 gas) to each packet.
-    function _measureTimeout(uint256 n, string memory name) private {
+    function _measureTimeout(uint256 n, uint256 validators) private {
+        if (validators != 4) _deploy(validators);
         P[] memory packets = _returns(n);
         for (uint256 i = 0; i < 256; ++i) {
             chain.put(abi.encode("key", i), "value");
@@ -210,16 +285,40 @@ contract GasTest is GatewayTest {
         bytes memory state = chain.update();
         bytes memory batch = _batch(VOUCHER, items);
         gateway.timeout(CLIENT, state, batch);
-        vm.snapshotGasLastCall(GROUP, name);
+        vm.snapshotGasLastCall(GROUP, _name("timeout", n, validators));
         assertEq(_stored(1, packets[n - 1].sequence), bytes32(0), "ended");
     }
 
-    function test_timeout() public {
-        _measureTimeout(1, "timeout: 1 packet, store of 300 keys");
+    function test_timeout_1_of_4_validators() public {
+        _measureTimeout(1, 4);
     }
 
-    function test_timeout_50() public {
-        _measureTimeout(50, "timeout: 50 packets, store of 300 keys");
+    function test_timeout_10_of_4_validators() public {
+        _measureTimeout(10, 4);
+    }
+
+    function test_timeout_25_of_4_validators() public {
+        _measureTimeout(25, 4);
+    }
+
+    function test_timeout_50_of_4_validators() public {
+        _measureTimeout(50, 4);
+    }
+
+    function test_timeout_1_of_100_validators() public {
+        _measureTimeout(1, 100);
+    }
+
+    function test_timeout_10_of_100_validators() public {
+        _measureTimeout(10, 100);
+    }
+
+    function test_timeout_25_of_100_validators() public {
+        _measureTimeout(25, 100);
+    }
+
+    function test_timeout_50_of_100_validators() public {
+        _measureTimeout(50, 100);
     }
 
     function test_send_vouchers() public {
@@ -231,11 +330,13 @@ contract GasTest is GatewayTest {
     }
 
     function test_send_home_points() public {
-        token.mint(merchant, 1000);
+        address plain = vm.deployCode("Tokens.sol:PlainToken", abi.encode(merchant));
+        registry.listToken(CLIENT, plain, _noLimits());
         vm.prank(merchant);
-        token.approve(address(gateway), 1000);
-        _send(merchant, home, 100);
-        (ICrosspointGateway.Lock memory lock,) = _lock(merchant, home, 100, _hashlock("another"));
+        IERC20(plain).approve(address(gateway), 1000);
+        string memory denom = Text.hexAddress(plain);
+        _send(merchant, denom, 100);
+        (ICrosspointGateway.Lock memory lock,) = _lock(merchant, denom, 100, _hashlock("another"));
         vm.prank(merchant);
         gateway.send(lock);
         vm.snapshotGasLastCall(GROUP, "send: home points");

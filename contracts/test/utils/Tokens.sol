@@ -3,6 +3,13 @@ pragma solidity ^0.8.28;
 
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 
+/// @dev An ERC-20 as OpenZeppelin has it, nothing added.
+contract PlainToken is ERC20 {
+    constructor(address holder) ERC20("Plain points", "PLAIN") {
+        _mint(holder, 1000);
+    }
+}
+
 /// @dev An honest ERC-20 that can be made to misbehave in each of the known ways.
 contract TestToken is ERC20 {
     bool public takesFee;
