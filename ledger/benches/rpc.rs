@@ -1,7 +1,8 @@
-//! Signed transfers per second through the RPC, from `broadcast_tx_sync` to committed, and how long each waits.
+//! Signed transfers per second through the RPC, from `broadcast_tx_sync` to committed, and how long each waits: first as fast
+//! as the node takes them, then at a steady rate.
 //!
-//! `cargo bench -p crosspoint-ledger --bench rpc`; `CROSSPOINT_BENCH_TXS` sets how many (20,000 by default),
-//! `CROSSPOINT_BENCH_BATCH` how many go into one HTTP request (50 by default; 1 sends each alone).
+//! `make bench ARGS=rpc`; `CROSSPOINT_BENCH_TXS` sets how many (50,000 by default), `CROSSPOINT_BENCH_BATCH` how many go
+//! into one HTTP request (50 by default; 1 sends each alone), `CROSSPOINT_BENCH_RATE` the steady rate (10,000 a second).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -78,7 +79,13 @@ fn body(txs: &[Vec<u8>]) -> String {
 
 #[tokio::main]
 async fn main() {
-    let (count, batch) = (setting("CROSSPOINT_BENCH_TXS", 20_000), setting("CROSSPOINT_BENCH_BATCH", 50));
+    let (count, batch) = (setting("CROSSPOINT_BENCH_TXS", 50_000), setting("CROSSPOINT_BENCH_BATCH", 50));
+    run(count, batch, None).await;
+    run(count, batch, Some(setting("CROSSPOINT_BENCH_RATE", 10_000))).await;
+}
+
+/// Sends `count` transfers, `rate` a second if one is given.
+async fn run(count: usize, batch: usize, rate: Option<usize>) {
     let per_sender = count.div_ceil(SENDERS);
     let genesis = genesis();
     let connections: Vec<Vec<Vec<u8>>> = (0..CONNECTIONS).map(|c| signed(&genesis, c, per_sender)).collect();
@@ -117,7 +124,11 @@ async fn main() {
         let (url, sent) = (url.clone(), Arc::clone(&sent));
         senders.push(tokio::spawn(async move {
             let http = reqwest::Client::new();
-            for chunk in txs.chunks(batch) {
+            for (number, chunk) in txs.chunks(batch).enumerate() {
+                if let Some(rate) = rate {
+                    let due = (number * batch * CONNECTIONS) as f64 / rate as f64;
+                    tokio::time::sleep_until((start + Duration::from_secs_f64(due)).into()).await;
+                }
                 let now = Instant::now();
                 sent.lock().unwrap().extend(chunk.iter().map(|tx| (tx::hash(tx), now)));
                 let answer = http.post(&url).body(body(chunk)).send().await.unwrap().text().await.unwrap();
@@ -133,10 +144,13 @@ async fn main() {
     let done = start.elapsed();
     latencies.sort_unstable();
     let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100];
-    let rate = |took: Duration| (total as f64 / took.as_secs_f64()).round();
-    println!("{total} signed transfers of {SENDERS} senders over {CONNECTIONS} connections, {batch} to a request");
-    println!("accepted  {:>8.2} s  {:>7} tx/s", accepted.as_secs_f64(), rate(accepted));
-    println!("committed {:>8.2} s  {:>7} tx/s  in {blocks} blocks", done.as_secs_f64(), rate(done));
+    let per_second = |took: Duration| (total as f64 / took.as_secs_f64()).round();
+    let pace = rate.map_or_else(|| "as fast as they are taken".into(), |rate| format!("{rate} a second"));
+    println!(
+        "\n{total} signed transfers of {SENDERS} senders over {CONNECTIONS} connections, {batch} to a request, {pace}"
+    );
+    println!("accepted  {:>8.2} s  {:>7} tx/s", accepted.as_secs_f64(), per_second(accepted));
+    println!("committed {:>8.2} s  {:>7} tx/s  in {blocks} blocks", done.as_secs_f64(), per_second(done));
     println!("from sent to committed: p50 {:?}, p99 {:?}, worst {:?}", at(50), at(99), at(100));
     chain.stop().await.unwrap();
 }

@@ -19,7 +19,7 @@ mod trie;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use chain::{Block, validators};
 use criterion::{Criterion, criterion_group, criterion_main};
-use crosspoint_light_proofs::signature::SigningKey;
+use crosspoint_light_proofs::signature::{SigningKey, recover};
 use crosspoint_light_proofs::{attested, checkpoint, jmt, mpt, tendermint};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use std::collections::BTreeMap;
@@ -163,5 +163,17 @@ fn jmt_proofs(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, tendermint_headers, checkpoints, attestations, mpt_proofs, jmt_proofs);
+/// One signature alone, to set the rest against.
+fn signatures(c: &mut Criterion) {
+    let key = SigningKey::from_bytes([7; 32]).unwrap();
+    let signature = key.sign(&[3; 32]);
+    c.bench_function("verify/one secp256k1 signature", |b| {
+        b.iter(|| recover(&[3; 32], black_box(&signature), 0).unwrap());
+    });
+    c.bench_function("verify/one sha256 of 64 bytes", |b| {
+        b.iter(|| crosspoint_protocol::sha256(&[black_box(&[3; 64])]));
+    });
+}
+
+criterion_group!(benches, signatures, tendermint_headers, checkpoints, attestations, mpt_proofs, jmt_proofs);
 criterion_main!(benches);
