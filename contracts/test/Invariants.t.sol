@@ -165,7 +165,7 @@ contract Actions is GatewayTest {
     }
 }
 
-/// @dev Points are never created and never lost (DESIGN section 3.2, I1 to I5).
+/// @dev Points are never created and never lost (docs/protocol.md, I1 to I5).
 contract InvariantsTest is GatewayTest {
     struct FuzzSelector {
         address addr;

@@ -102,13 +102,18 @@ impl Client {
         self.read(builder.json(request)).await
     }
 
-    /// A page of transfers.
+    /// A page of transfers; `filters` by the names that the API gives them.
     ///
     /// # Errors
     /// As [`Client::send`].
-    pub async fn transfers(&self, limit: u16, cursor: Option<&str>) -> Result<TransferPage, ClientError> {
+    pub async fn transfers(
+        &self,
+        limit: u16,
+        cursor: Option<&str>,
+        filters: &[(&str, String)],
+    ) -> Result<TransferPage, ClientError> {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("limit", &limit.to_string());
+        query.append_pair("limit", &limit.to_string()).extend_pairs(filters);
         if let Some(cursor) = cursor {
             query.append_pair("cursor", cursor);
         }

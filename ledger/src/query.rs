@@ -83,7 +83,7 @@ pub struct AccountView {
     pub nonce: u64,
     /// What it holds.
     pub balances: BTreeMap<Denom, Amount>,
-    /// What it is owed (see rule 10 of the design).
+    /// What it is owed: payouts that could not be made.
     pub owed: BTreeMap<Denom, Amount>,
 }
 

@@ -1,5 +1,5 @@
 //! Random sequences of valid and invalid events between the native chain and a simulated EVM gateway that runs the protocol's
-//! pure machines, over real proofs: invariants I1 to I6 of the design hold after every step.
+//! pure machines, over real proofs: invariants I1 to I6 of `docs/protocol.md` hold after every step.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

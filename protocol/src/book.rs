@@ -1,4 +1,4 @@
-//! The accounting of one client and one denom on each side of a route (DESIGN invariants I1 to I4).
+//! The accounting of one client and one denom on each side of a route (invariants I1 to I4 of `docs/protocol.md`).
 //!
 //! On the points' home chain a [`HomeBook`] says how much is out; on the other chain a
 //! [`VoucherBook`] says where the vouchers are. A failed step changes nothing.

@@ -1,4 +1,4 @@
-//! The supply audit: do the points of every denom add up, on both chains at once? (DESIGN 3.2, rule 8)
+//! The supply audit: do the points of every denom add up, on both chains at once?
 //!
 //! Two chains cannot be read at one instant, so the audit cuts each at a final height such that no event before
 //! one cut rests on an event after the other. Up to there every packet's standing is known, and the books

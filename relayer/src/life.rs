@@ -140,7 +140,7 @@ impl std::str::FromStr for Stage {
 }
 
 /// What the relayer does to a packet in a transaction. The number is the order of work: acks and timeouts go
-/// before recvs, because a return draws on a vault that only settled acks fill (DESIGN 3.2, rule 7).
+/// before recvs, because a return draws on a vault that only settled acks fill (`docs/protocol.md`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
@@ -226,7 +226,7 @@ pub struct Facts {
     pub ended: Option<EndSeen>,
 }
 
-/// Where a packet's points stand in the books (DESIGN 3.2, rule 8).
+/// Where a packet's points stand in the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
@@ -244,7 +244,7 @@ pub enum Standing {
     Refunded,
 }
 
-/// Two facts that cannot both be true of honest chains (DESIGN I5 and I6): a person must look.
+/// Two facts that cannot both be true of honest chains (I5 and I6 of `docs/protocol.md`): a person must look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Anomaly {

@@ -2,7 +2,7 @@
 //!
 //! A preimage registered for an invoice is shown only for a hold on that chain of exactly that denom, amount and
 //! receiver: else a stranger could lock one point under the same hashlock and get it revealed
-//! (DESIGN 3.2, rule 4). One that a claim has published is spread to the holds that are like the claimed one.
+//! (`docs/protocol.md`). One that a claim has published is spread to the holds that are like the claimed one.
 
 use crate::journal::step::{Cause, Step};
 use crate::journal::{Invoice, Journal, JournalError};

@@ -6,7 +6,7 @@
 //!
 //! Each row's request has an idempotency key made of the batch's random id and the row's line. The service
 //! derives the row's secret from that key, so a repeated request has the same hashlock, and chains take a
-//! hashlock once per sender (DESIGN 3.2, rule 4): even a state file restored from an old backup cannot pay twice.
+//! hashlock once per sender (`docs/protocol.md`): even a state file restored from an old backup cannot pay twice.
 
 pub mod rows;
 pub mod run;

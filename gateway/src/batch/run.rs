@@ -317,7 +317,7 @@ async fn newest(client: &Client, open: usize) -> Result<Vec<TransferView>, Clien
     let mut views = vec![];
     let mut cursor: Option<String> = None;
     loop {
-        let page = client.transfers(PAGE, cursor.as_deref()).await?;
+        let page = client.transfers(PAGE, cursor.as_deref(), &[]).await?;
         views.extend(page.items);
         match page.next_cursor {
             Some(next) if views.len() < open.saturating_mul(2).saturating_add(usize::from(PAGE)) => cursor = Some(next),

@@ -7,6 +7,7 @@ use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{Address, ChainId};
 use crosspoint_protocol::secret::Hashlock;
+use crosspoint_relayer::life::Stage;
 use std::path::PathBuf;
 use url::Url;
 
@@ -41,7 +42,7 @@ Start here:
 
 /// Loyalty points across chains, on proofs.
 #[derive(Debug, Parser)]
-#[command(name = "crosspoint", version = VERSION, about, propagate_version = true, max_term_width = 100,
+#[command(name = "crosspoint", version = VERSION, about = "Loyalty points across chains, on proofs", propagate_version = true, max_term_width = 100,
     before_help = EXAMPLES, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Print one JSON value instead of text for people.
@@ -238,6 +239,32 @@ pub struct ListArgs {
     /// Go on after this cursor, as the previous page gave it.
     #[arg(long)]
     pub cursor: Option<String>,
+    /// Only those at this stage, such as held, stuck or settled.
+    #[arg(long)]
+    pub stage: Option<Stage>,
+    /// Only those sent on this chain.
+    #[arg(long, value_name = "CHAIN")]
+    pub from: Option<ChainId>,
+    /// Only those to this chain.
+    #[arg(long, value_name = "CHAIN")]
+    pub to: Option<ChainId>,
+    /// Only those with this hashlock, such as an invoice's.
+    #[arg(long)]
+    pub hashlock: Option<Hashlock>,
+}
+
+impl ListArgs {
+    /// The filters, as the command line writes them and the HTTP API names them.
+    #[must_use]
+    pub fn filters(&self) -> Vec<(&'static str, String)> {
+        let named = [
+            ("stage", self.stage.map(|stage| stage.to_string())),
+            ("from", self.from.as_ref().map(ToString::to_string)),
+            ("to", self.to.as_ref().map(ToString::to_string)),
+            ("hashlock", self.hashlock.map(|hashlock| hashlock.to_string())),
+        ];
+        named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
 }
 
 /// One transfer.

@@ -111,12 +111,18 @@ fn stage_in_words(stage: &str) -> &str {
 }
 
 pub(super) async fn list(args: &ListArgs, json: bool) -> Result<(), Failure> {
-    let page = client(&args.service)?.transfers(args.limit, args.cursor.as_deref()).await?;
+    let filters = args.filters();
+    let page = client(&args.service)?.transfers(args.limit, args.cursor.as_deref(), &filters).await?;
     if json {
         return Ok(output::json(&page)?);
     }
     if page.items.is_empty() {
-        return Ok(output::line("No transfers yet. Send one: crosspoint transfer send --help")?);
+        let none = if filters.is_empty() && args.cursor.is_none() {
+            "No transfers yet. Send one: crosspoint transfer send --help"
+        } else {
+            "No transfer is like that."
+        };
+        return Ok(output::line(none)?);
     }
     let mut table = Table::new(&[
         ("transfer", Align::Left),
@@ -138,7 +144,8 @@ pub(super) async fn list(args: &ListArgs, json: bool) -> Result<(), Failure> {
     }
     output::line(&table.render())?;
     if let Some(next) = &page.next_cursor {
-        output::notice(&format!("More: crosspoint transfer list --cursor {next}"));
+        let same: String = filters.iter().map(|(name, value)| format!(" --{name} {value}")).collect();
+        output::notice(&format!("More: crosspoint transfer list{same} --cursor {next}"));
     }
     Ok(())
 }

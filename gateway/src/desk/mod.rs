@@ -155,11 +155,21 @@ impl Desk {
 
     /// The packet of a transfer that is in the journal, with its stage.
     fn held(&self, id: &PacketId) -> Result<(Packet, Stage, ChainId), ServiceError> {
-        let found = self.journal.transfer(id).map_err(journal_error)?;
-        let packet = found.packet.ok_or_else(|| {
-            ServiceError::Conflict(format!("transfer {id} was not read from its source yet; try again in a moment"))
-        })?;
+        let found = match self.journal.transfer(id) {
+            Err(JournalError::NoPacket(_)) => return Err(self.unread(id)),
+            found => found.map_err(journal_error)?,
+        };
+        let packet = found.packet.ok_or_else(|| not_read_yet(id))?;
         Ok((packet, found.life.stage, found.life.route.dest_chain))
+    }
+
+    /// Why the journal does not have a transfer: it was sent from here a moment ago, or nobody knows it.
+    fn unread(&self, id: &PacketId) -> ServiceError {
+        if lock(&self.recent).contains_key(id) {
+            not_read_yet(id)
+        } else {
+            ServiceError::NotFound(format!("there is no transfer {id}, or its block is not final yet"))
+        }
     }
 
     async fn check_ready(&self) -> Result<Vec<Check>, ServiceError> {
@@ -202,6 +212,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn stopping() -> ServiceError {
     ServiceError::Unavailable("the service is stopping".into())
+}
+
+fn not_read_yet(id: &PacketId) -> ServiceError {
+    ServiceError::Conflict(format!("transfer {id} was not read from its source yet; try again in a moment"))
 }
 
 fn journal_error(error: JournalError) -> ServiceError {
@@ -292,12 +306,10 @@ impl Service for Desk {
                 lock(&self.recent).remove(id);
                 Ok(view::transfer(&found.life, found.packet.as_ref(), &found.history))
             }
-            Ok(_) | Err(JournalError::NoPacket(_)) => match lock(&self.recent).get(id) {
-                Some(recent) => Ok(recent.view.clone()),
-                None => {
-                    Err(ServiceError::NotFound(format!("there is no transfer {id}, or its block is not final yet")))
-                }
-            },
+            Ok(_) | Err(JournalError::NoPacket(_)) => {
+                let recent = lock(&self.recent).get(id).map(|recent| recent.view.clone());
+                recent.ok_or_else(|| self.unread(id))
+            }
             Err(error) => Err(journal_error(error)),
         }
     }
@@ -368,9 +380,7 @@ impl Service for Desk {
         let retried = relayer.as_ref().ok_or_else(stopping)?.retry(id).await;
         match retried {
             Ok(_) => self.transfer(id).await,
-            Err(JournalError::NoPacket(_)) => {
-                Err(ServiceError::NotFound(format!("there is no transfer {id}, or its block is not final yet")))
-            }
+            Err(JournalError::NoPacket(_)) => Err(self.unread(id)),
             Err(error) => Err(journal_error(error)),
         }
     }

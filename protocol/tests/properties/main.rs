@@ -1,5 +1,5 @@
 //! What must hold whatever happens, in whatever order: no hold ends twice, nobody but the fixed party
-//! is paid, no point is created or lost (DESIGN 3.2, I1 to I6), and decoders take only what they write.
+//! is paid, no point is created or lost (`docs/protocol.md`, I1 to I6), and decoders take only what they write.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

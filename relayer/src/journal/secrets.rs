@@ -27,7 +27,7 @@ pub enum SecretBoxError {
     Open,
 }
 
-/// What a hold must be for the watch-tower to show an invoice's preimage for it (DESIGN 3.2, rule 4).
+/// What a hold must be for the watch-tower to show an invoice's preimage for it (`docs/protocol.md`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invoice {
     /// The chain the receiver is paid on.

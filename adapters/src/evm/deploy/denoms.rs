@@ -3,7 +3,11 @@
 use super::super::contracts::{ICrosspointRegistry, IGatewayAdmin, IToken};
 use super::super::record::{address_text, client_word};
 use super::{ClientPlan, DeployError, Deployment, same};
-use alloy::primitives::{Address, aliases::U96, keccak256};
+use alloy::primitives::{
+    Address,
+    aliases::{U96, U120, U256},
+    keccak256,
+};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::ClientId;
@@ -74,7 +78,8 @@ impl LimitsPlan {
         same(&what("least amount"), &lane.minAmount, &planned.minAmount)?;
         same(&what("most at once"), &lane.maxAmount, &planned.maxAmount)?;
         same(&what("most per member and day"), &lane.memberPerDay, &planned.memberPerDay)?;
-        same(&what("most in flight"), &lane.inFlight, &planned.inFlight)
+        let in_flight = U120::try_from(planned.inFlight).unwrap_or(U120::MAX); // as the registry writes it
+        same(&what("most in flight"), &lane.inFlight, &in_flight)
     }
 }
 
@@ -101,7 +106,9 @@ impl Deployment<'_> {
     ) -> Result<(), DeployError> {
         let denom = format!("{}/{}/{}", crosspoint_protocol::PORT, client.client, plan.denom);
         if let Some(lane) = self.lane(gateway, &client.client, &denom).await? {
-            same(&format!("the cap of {denom}"), &lane.backing, &plan.cap.get())?;
+            let call =
+                ICrosspointRegistry::supplyOfCall { client: client_word(&client.client).into(), denom: denom.clone() };
+            same(&format!("the cap of {denom}"), &self.read(registry, &call).await?.cap, &U256::from(plan.cap.get()))?;
             let symbol = self.read(lane.token, &IToken::symbolCall {}).await?;
             same(&format!("the symbol of {denom}"), &symbol, &plan.symbol)?;
             return plan.limits.compare(&denom, &lane);
