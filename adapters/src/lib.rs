@@ -11,6 +11,7 @@ pub mod chain;
 mod checks;
 pub mod error;
 pub mod evm;
+mod http;
 pub mod native;
 pub mod observer;
 pub mod proven;

@@ -16,6 +16,7 @@ use url::Url;
 
 use super::api::{Attestation, AttestationRequest, AttestorStatus, Problem};
 use crate::error::ChainError;
+use crate::http;
 
 /// Most bytes of an attestor's answer: a header of the largest size as hex, and the rest.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -65,10 +66,8 @@ impl AttestorPool {
             )));
         }
         let timeout = Duration::from_millis(settings.timeout_ms.max(1));
-        let http = reqwest::Client::builder()
+        let http = http::client(timeout)
             .timeout(timeout)
-            .connect_timeout(timeout)
-            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|_| ChainError::InvalidRequest(format!("{}: the HTTP client cannot be set up", settings.chain)))?;
         Ok(Self { settings, http })

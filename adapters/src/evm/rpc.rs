@@ -5,6 +5,7 @@
 //! other until one gives an answer that holds.
 
 use crate::error::ChainError;
+use crate::http;
 use crate::observer::RpcObserver;
 use alloy::primitives::Bytes;
 use crosspoint_protocol::ids::ChainId;
@@ -232,10 +233,8 @@ impl Rpc {
         if endpoints.is_empty() {
             return Err(ChainError::InvalidRequest(format!("{chain}: no endpoint is given")));
         }
-        let http = reqwest::Client::builder()
+        let http = http::client(bounds.timeout)
             .timeout(bounds.timeout)
-            .connect_timeout(bounds.timeout)
-            .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|_| ChainError::InvalidRequest(format!("{chain}: the HTTP client cannot be set up")))?;
         let endpoints =

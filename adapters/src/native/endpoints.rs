@@ -8,6 +8,7 @@ use url::Url;
 
 use super::rpc::{CallLimits, Endpoint};
 use crate::error::ChainError;
+use crate::http;
 use crate::observer::RpcObserver;
 
 /// The endpoints of one chain in order of preference.
@@ -32,9 +33,7 @@ impl Endpoints {
             let scheme = url.scheme();
             return Err(ChainError::InvalidRequest(format!("{chain}: an endpoint is http or https, not `{scheme}`")));
         }
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(limits.timeout)
+        let http = http::client(limits.timeout)
             .build()
             .map_err(|error| ChainError::InvalidRequest(format!("{chain}: no HTTP client: {}", error.without_url())))?;
         let endpoint =
