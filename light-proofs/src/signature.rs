@@ -120,19 +120,25 @@ pub fn recover(digest: &[u8; 32], signature: &[u8; 65], index: usize) -> Result<
     Ok(address_of(&key))
 }
 
-/// The signers of `digest`, which must be in strictly ascending order of address.
-pub fn recover_ascending(digest: &[u8; 32], signatures: &[[u8; 65]]) -> Result<Vec<Address>, SignatureError> {
+/// The signers of `digest`, which must be in strictly ascending order of address. `member` judges each before its place
+/// is looked at: under another digest than was signed every signer is a stranger, and is to be called so.
+pub fn recover_ascending<E: From<SignatureError>>(
+    digest: &[u8; 32],
+    signatures: &[[u8; 65]],
+    member: impl Fn(&Address) -> Result<(), E>,
+) -> Result<Vec<Address>, E> {
     let mut signers: Vec<Address> = Vec::with_capacity(signatures.len());
     for (index, signature) in signatures.iter().enumerate() {
         let signer = recover(digest, signature, index)?;
+        member(&signer)?;
         match signers.last() {
-            Some(last) if *last == signer => return Err(SignatureError::Duplicate { index, signer }),
-            Some(last) if *last > signer => {
+            Some(last) if *last >= signer => {
                 return Err(if signers.contains(&signer) {
                     SignatureError::Duplicate { index, signer }
                 } else {
                     SignatureError::NotAscending { index, signer }
-                });
+                }
+                .into());
             }
             _ => signers.push(signer),
         }

@@ -122,7 +122,8 @@ fn compact_signature(signature: &[u8; 65]) -> [u8; 64] {
 
 /// The heaviest signers, just enough for a quorum: each signature costs gas.
 fn lightest_quorum(signed: &SignedCheckpoint) -> Result<BTreeMap<Address, [u8; 65]>, EncodeError> {
-    let signers = recover_ascending(&signed.checkpoint.digest(), &signed.signatures)?;
+    let anybody = |_: &Address| Ok::<(), SignatureError>(());
+    let signers = recover_ascending(&signed.checkpoint.digest(), &signed.signatures, anybody)?;
     let mut weighted: Vec<(u64, Address, [u8; 65])> = signers
         .into_iter()
         .zip(&signed.signatures)

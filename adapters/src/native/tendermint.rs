@@ -3,7 +3,7 @@
 
 use crosspoint_light_proofs::jmt;
 use crosspoint_light_proofs::tendermint::{
-    ClientState, ConsensusState, Header, Latest, TendermintError, TrustLevel, verify_update,
+    Bisection, ClientState, ConsensusState, Header, Latest, TendermintError, TrustLevel, verify_update,
 };
 use crosspoint_protocol::ack;
 use crosspoint_protocol::ids::{ClientId, Height};
@@ -129,8 +129,11 @@ async fn advance(endpoint: &Endpoint, client: &ClientStatus, target: Height) -> 
         frozen: false,
         generation: client.generation,
     };
-    let mut height = target;
+    let Some(mut way) = Bisection::new(client.trusted.height, target) else {
+        return Err(endpoint.untrustworthy(format!("its newest header is {target}, below the trusted one")));
+    };
     loop {
+        let height = way.height();
         let signed_header = endpoint.signed_header(height).await?;
         let now =
             seconds(signed_header.header.time).ok_or_else(|| endpoint.malformed("commit", "a time before 1970"))?;
@@ -146,8 +149,8 @@ async fn advance(endpoint: &Endpoint, client: &ClientStatus, target: Height) -> 
                 return Ok(Anchored { tip, root: reached.root, update: Some(header) });
             }
             // Too many validators changed: half the way first, the rest with the next update.
-            Err(TendermintError::NotEnoughTrust { .. }) if height > client.trusted.height.next() => {
-                height = Height(client.trusted.height.0.midpoint(height.0)).max(client.trusted.height.next());
+            Err(error @ TendermintError::NotEnoughTrust { .. }) => {
+                way = way.not_enough_trust().ok_or_else(|| endpoint.untrustworthy(error))?;
             }
             Err(error) => return Err(endpoint.untrustworthy(error)),
         }

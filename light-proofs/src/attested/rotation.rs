@@ -76,6 +76,6 @@ pub fn verify_rotation(
     client.check_usable(now)?;
     let rotation = &signed.rotation;
     client.check_domain(rotation.chain_id, rotation.genesis_hash, rotation.epoch)?;
-    client.attestors.check_quorum(&rotation.digest(), &signed.signatures)?;
+    client.attestors.verify_quorum(&rotation.digest(), &signed.signatures)?;
     Ok(ClientState { attestors: rotation.attestors.clone(), epoch: client.epoch.saturating_add(1), ..client.clone() })
 }

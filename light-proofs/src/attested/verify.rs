@@ -109,15 +109,15 @@ impl Attestors {
         self.addresses.binary_search(address).is_ok()
     }
 
-    pub(super) fn check_quorum(&self, digest: &[u8; 32], signatures: &[[u8; 65]]) -> Result<(), AttestedError> {
+    /// Proves that at least `threshold` attestors signed a digest, in strictly ascending order, and nobody else did.
+    pub fn verify_quorum(&self, digest: &[u8; 32], signatures: &[[u8; 65]]) -> Result<(), AttestedError> {
         let of = self.addresses.len();
         if signatures.len() > of {
             return Err(AttestedError::TooManySignatures { found: signatures.len(), attestors: of });
         }
-        let signers = recover_ascending(digest, signatures)?;
-        if let Some(stranger) = signers.iter().find(|signer| !self.contains(signer)) {
-            return Err(AttestedError::UnknownSigner(*stranger));
-        }
+        let signers = recover_ascending(digest, signatures, |signer| {
+            if self.contains(signer) { Ok(()) } else { Err(AttestedError::UnknownSigner(*signer)) }
+        })?;
         if signers.len() < self.threshold {
             return Err(AttestedError::QuorumNotReached { signed: signers.len(), needed: self.threshold, of });
         }
@@ -313,7 +313,7 @@ pub fn verify_update(
     if statement.prev_number != client.latest.number {
         return Err(AttestedError::NotLatest { found: statement.prev_number, trusted: client.latest.number });
     }
-    client.attestors.check_quorum(&statement.digest(), &header.signatures)?;
+    client.attestors.verify_quorum(&statement.digest(), &header.signatures)?;
     if statement.prev_hash != client.latest.hash {
         return Err(AttestedError::PreviousConflicts { number: statement.prev_number });
     }
@@ -339,7 +339,7 @@ pub fn check_misbehaviour(client: &ClientState, one: &Header, other: &Header) ->
     client.check_not_frozen()?;
     for header in [one, other] {
         client.check_statement(&header.statement)?;
-        client.attestors.check_quorum(&header.statement.digest(), &header.signatures)?;
+        client.attestors.verify_quorum(&header.statement.digest(), &header.signatures)?;
     }
     let claims = |s: &Statement| [(s.number, s.hash), (s.prev_number, s.prev_hash)];
     let (a, b) = (claims(&one.statement), claims(&other.statement));
@@ -364,7 +364,7 @@ pub fn check_conflict(client: &ClientState, trusted: (Height, B256), header: &He
     client.check_not_frozen()?;
     let statement = &header.statement;
     client.check_statement(statement)?;
-    client.attestors.check_quorum(&statement.digest(), &header.signatures)?;
+    client.attestors.verify_quorum(&statement.digest(), &header.signatures)?;
     for (number, hash) in [(statement.number, statement.hash), (statement.prev_number, statement.prev_hash)] {
         for (known, known_hash) in [trusted, (client.latest.number, client.latest.hash)] {
             if number == known && hash != known_hash {

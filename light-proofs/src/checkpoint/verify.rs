@@ -3,6 +3,7 @@
 use crosspoint_protocol::ids::{ChainId, Height, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::set::BridgeSet;
 use super::statement::SignedCheckpoint;
 use crate::serde_hex;
 use crate::signature::{SignatureError, recover_ascending};
@@ -209,20 +210,29 @@ fn check_statement(client: &ClientState, signed: &SignedCheckpoint) -> Result<()
 }
 
 fn check_quorum(signed: &SignedCheckpoint) -> Result<(), CheckpointError> {
-    let (found, validators) = (signed.signatures.len(), signed.set.validators().len());
-    if found > validators {
-        return Err(CheckpointError::TooManySignatures { found, validators });
-    }
-    let mut power = 0u64;
-    for signer in recover_ascending(&signed.checkpoint.digest(), &signed.signatures)? {
-        let one = signed.set.power_of(&signer).ok_or(CheckpointError::UnknownSigner(signer))?;
-        // Distinct members of the set: their sum is at most the set's, which fits.
-        power = power.saturating_add(one);
-    }
-    let total = signed.set.total_power();
-    if u128::from(power).saturating_mul(3) > u128::from(total).saturating_mul(2) {
-        Ok(())
-    } else {
-        Err(CheckpointError::QuorumNotReached { signed: power, total })
+    signed.set.verify_quorum(&signed.checkpoint.digest(), &signed.signatures)
+}
+
+impl BridgeSet {
+    /// Proves that more than two thirds of the set's power signed a digest, in strictly ascending order, and nobody
+    /// else did.
+    pub fn verify_quorum(&self, digest: &[u8; 32], signatures: &[[u8; 65]]) -> Result<(), CheckpointError> {
+        let (found, validators) = (signatures.len(), self.validators().len());
+        if found > validators {
+            return Err(CheckpointError::TooManySignatures { found, validators });
+        }
+        let mut power = 0u64;
+        let stranger = |signer: &Address| CheckpointError::UnknownSigner(*signer);
+        let member = |signer: &Address| self.power_of(signer).map(drop).ok_or_else(|| stranger(signer));
+        for signer in recover_ascending(digest, signatures, member)? {
+            // Distinct members of the set: their sum is at most the set's, which fits.
+            power = power.saturating_add(self.power_of(&signer).ok_or_else(|| stranger(&signer))?);
+        }
+        let total = self.total_power();
+        if u128::from(power).saturating_mul(3) > u128::from(total).saturating_mul(2) {
+            Ok(())
+        } else {
+            Err(CheckpointError::QuorumNotReached { signed: power, total })
+        }
     }
 }

@@ -2,12 +2,11 @@
 
 use crosspoint_protocol::ids::Timestamp;
 use std::cmp::Ordering;
-use tendermint::block::CommitSig;
-use tendermint::crypto::default::signature::Verifier;
-use tendermint::vote::{Type, ValidatorIndex, Vote};
+use tendermint_light_client_verifier::errors::VerificationError;
 
+use super::commit::Votes;
 use super::state::{ClientState, ConsensusState, Header, Latest};
-use super::verify::{Strictness, TendermintError, verify_header};
+use super::verify::{Strictness, TendermintError, named, verify_header};
 
 /// Whether two headers prove that the chain contradicts itself: both verify, each from the consensus
 /// state at its `trusted_height`, and they are two headers of one height, or the higher one is not
@@ -53,26 +52,9 @@ fn verify_evidence(
     now: Timestamp,
 ) -> Result<ConsensusState, TendermintError> {
     let state = verify_header(client, trusted, header, now, Strictness::Misbehaviour)?;
-    let commit = &header.signed_header.commit;
-    for (index, signature) in commit.signatures.iter().enumerate() {
-        let CommitSig::BlockIdFlagCommit { validator_address, timestamp, signature } = signature else { continue };
-        let vote = Vote {
-            vote_type: Type::Precommit,
-            height: commit.height,
-            round: commit.round,
-            block_id: Some(commit.block_id),
-            timestamp: Some(*timestamp),
-            validator_address: *validator_address,
-            validator_index: ValidatorIndex::try_from(index).map_err(|_| TendermintError::OutOfRange("index"))?,
-            signature: None,
-            extension: vec![],
-            extension_signature: None,
-        };
-        let invalid = || TendermintError::InvalidSignature { validator: validator_address.to_string() };
-        let signer = header.validators.validator(*validator_address).ok_or_else(invalid)?;
-        let signature = signature.as_ref().ok_or(TendermintError::MalformedCommit("a signature is missing"))?;
-        let bytes = vote.into_signable_vec(header.signed_header.header.chain_id.clone());
-        signer.verify_signature::<Verifier>(&bytes, signature).map_err(|_| invalid())?;
-    }
+    let time = state.time;
+    let refused = |VerificationError(detail, _)| named(detail, header, time, now);
+    let votes = Votes::new(&header.signed_header).map_err(refused)?;
+    votes.verify_all(&header.validators).map_err(refused)?;
     Ok(state)
 }

@@ -6,11 +6,14 @@ use tendermint::chain::Id;
 use tendermint::trust_threshold::TrustThresholdFraction;
 use tendermint::{Hash, Time};
 use tendermint_light_client_verifier::errors::VerificationErrorDetail;
+use tendermint_light_client_verifier::operations::ProdCommitValidator;
 use tendermint_light_client_verifier::options::Options;
+use tendermint_light_client_verifier::predicates::ProdPredicates;
 use tendermint_light_client_verifier::types::{TrustedBlockState, UntrustedBlockState};
-use tendermint_light_client_verifier::{ProdVerifier, Verdict, Verifier};
+use tendermint_light_client_verifier::{PredicateVerifier, Verdict, Verifier};
 
 use super::codec::MAX_VALIDATORS;
+use super::commit::BatchCalculator;
 use super::state::{ClientState, ConsensusState, Header, Latest, join, split};
 
 /// Why a header is not believed, or evidence shows no misbehaviour.
@@ -153,7 +156,7 @@ pub fn anchor(
 ) -> Result<(ClientState, ConsensusState), TendermintError> {
     check_bounds(&client, header)?;
     let untrusted = untrusted(header);
-    let verifier = ProdVerifier::default();
+    let verifier = verifier();
     let state = consensus_state(header)?;
     if state.time.0 > now.0.saturating_add(client.max_clock_drift) {
         return Err(TendermintError::FromTheFuture { time: state.time, now });
@@ -206,7 +209,7 @@ pub(super) fn verify_header(
         clock_drift: Duration::from_secs(client.max_clock_drift),
     };
     let clock = time(now, 0)?;
-    let verifier = ProdVerifier::default();
+    let verifier = verifier();
     let untrusted = untrusted(header);
     let verdict = match strictness {
         Strictness::Update => verifier.verify_update_header(untrusted, trusted_state, &options, clock),
@@ -214,6 +217,11 @@ pub(super) fn verify_header(
     };
     believed(verdict, header, header_time, now)?;
     consensus_state(header)
+}
+
+/// The verifier of `tendermint-light-client-verifier`, which checks signatures in a batch here.
+fn verifier() -> PredicateVerifier<ProdPredicates, BatchCalculator, ProdCommitValidator> {
+    PredicateVerifier::new(ProdPredicates, BatchCalculator, ProdCommitValidator)
 }
 
 const fn untrusted(header: &Header) -> UntrustedBlockState<'_> {
@@ -275,7 +283,12 @@ fn consensus_state(header: &Header) -> Result<ConsensusState, TendermintError> {
 }
 
 /// The verifier's failure in our terms.
-fn named(detail: VerificationErrorDetail, header: &Header, time: Timestamp, now: Timestamp) -> TendermintError {
+pub(super) fn named(
+    detail: VerificationErrorDetail,
+    header: &Header,
+    time: Timestamp,
+    now: Timestamp,
+) -> TendermintError {
     use VerificationErrorDetail as Detail;
     match detail {
         Detail::HeaderFromTheFuture(_) => TendermintError::FromTheFuture { time, now },

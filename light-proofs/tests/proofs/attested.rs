@@ -1,78 +1,16 @@
-use crate::support::{high_s, keys, unhex, vector};
-use crate::trie;
+use crate::attested_world::{BASE, NOW, STORE, attest, header_rlp, list, receipt, rotation, stored, world};
+use crate::support::{high_s, unhex, vector};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use crosspoint_light_proofs::attested::{
-    AttestedError, Attestors, AttestorsError, ClientState, CodecError, ConsensusState, Header, Latest,
-    MAX_HEADER_BYTES, Rotation, SignedRotation, Statement, check_conflict, check_misbehaviour, decode_nodes,
-    encode_nodes, verify_rotation, verify_update,
+    AttestedError, Attestors, AttestorsError, ClientState, CodecError, ConsensusState, Header, MAX_HEADER_BYTES,
+    SignedRotation, Statement, check_conflict, check_misbehaviour, decode_nodes, encode_nodes, verify_rotation,
+    verify_update,
 };
-use crosspoint_light_proofs::evm::{ExecutionHeader, HeaderError, VerifiedAccount, storage_slot};
+use crosspoint_light_proofs::evm::{ExecutionHeader, HeaderError, VerifiedAccount};
 use crosspoint_light_proofs::mpt::MptError;
 use crosspoint_light_proofs::signature::{SignatureError, SigningKey};
-use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
-use crosspoint_protocol::path::Path;
+use crosspoint_protocol::ids::{Height, Timestamp};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
-
-const NOW: Timestamp = Timestamp(1_100);
-const STORE: Address = Address::repeat_byte(0x5e);
-const BASE: B256 = B256::repeat_byte(0xba);
-
-/// A header's RLP with this many fields, from the 15 of the first headers upward.
-fn header_rlp(number: u64, time: u64, state_root: B256, fields: usize) -> Bytes {
-    let mut items: Vec<Vec<u8>> = (0..fields).map(|_| alloy_rlp::encode(B256::repeat_byte(9))).collect();
-    items[3] = alloy_rlp::encode(state_root);
-    items[6] = alloy_rlp::encode(&[0u8; 256][..]);
-    items[8] = alloy_rlp::encode(number);
-    items[11] = alloy_rlp::encode(time);
-    list(&items)
-}
-
-fn list(items: &[Vec<u8>]) -> Bytes {
-    let payload = items.concat();
-    let mut out = vec![];
-    alloy_rlp::Header { list: true, payload_length: payload.len() }.encode(&mut out);
-    out.extend(payload);
-    out.into()
-}
-
-fn attest(client: &ClientState, rlp: &Bytes, number: u64, keys: &[SigningKey]) -> Header {
-    let statement = Statement {
-        chain_id: client.evm_chain_id,
-        genesis_hash: client.genesis_hash,
-        epoch: client.epoch,
-        prev_number: client.latest.number,
-        prev_hash: client.latest.hash,
-        number: Height(number),
-        hash: keccak256(rlp),
-    };
-    Header::sign(statement, rlp.clone(), keys)
-}
-
-/// Three attestors of whom two must sign, a client at block 10, and block 20 attested by all.
-fn world() -> (Vec<SigningKey>, ClientState, Header) {
-    let keys = keys(3);
-    let client = ClientState {
-        evm_chain_id: 31_337,
-        genesis_hash: B256::repeat_byte(1),
-        attestors: Attestors::new(keys.iter().map(SigningKey::address).collect(), 2).unwrap(),
-        epoch: 4,
-        latest: Latest {
-            number: Height(10),
-            hash: B256::repeat_byte(2),
-            time: Timestamp(1_000),
-            state_root: B256::repeat_byte(3),
-        },
-        anchor: Height(10),
-        trusting_period: 600,
-        store_address: STORE,
-        base_slot: B256::ZERO,
-        frozen: false,
-        generation: 0,
-    };
-    let header = attest(&client, &header_rlp(20, 1_010, B256::repeat_byte(7), 21), 20, &keys);
-    (keys, client, header)
-}
 
 fn resign(header: &Header, keys: &[SigningKey]) -> Header {
     Header::sign(header.statement, header.header_rlp.clone(), keys)
@@ -287,10 +225,6 @@ fn one_statement_can_contradict_what_is_trusted() {
     ));
 }
 
-fn rotation(client: &ClientState, attestors: Attestors) -> Rotation {
-    Rotation { chain_id: client.evm_chain_id, genesis_hash: client.genesis_hash, epoch: client.epoch, attestors }
-}
-
 #[test]
 fn attestors_rotate_by_the_old_sets_quorum_only() {
     let (old, client, header) = world();
@@ -335,19 +269,6 @@ fn a_threshold_is_more_than_half_and_at_most_all() {
     assert_eq!(Attestors::new(vec![Address::ZERO], 1), Err(AttestorsError::ZeroAddress));
     let one = Address::repeat_byte(1);
     assert_eq!(Attestors::new(vec![one, one], 2), Err(AttestorsError::NotAscending(one)));
-}
-
-/// The gateway contract's storage with some commitments, and the root of the state above it.
-fn stored(target: &Path) -> (B256, Vec<Bytes>, Vec<Bytes>) {
-    let slots: BTreeMap<_, _> =
-        (1..50).map(|i| (storage_slot(&receipt(i), &BASE), U256::from_be_bytes([i as u8; 32]))).collect();
-    let (storage_root, storage_proof) = trie::storage(&slots, &storage_slot(target, &BASE));
-    let (root, account_proof) = trie::state(&STORE, trie::account(storage_root), 60, &STORE);
-    (root, account_proof, storage_proof)
-}
-
-fn receipt(sequence: u64) -> Path {
-    Path::receipt("checkpoint-0".parse().unwrap(), Sequence(sequence))
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub(crate) struct Block {
     pub(crate) next: Vec<Validator>,
     /// How many of the set, in its order, sign; the others are absent.
     pub(crate) signers: usize,
+    /// Members of both sets whose signature is given, not made.
+    pub(crate) crafted: Vec<(Info, [u8; 64])>,
 }
 
 impl Block {
@@ -57,11 +59,18 @@ impl Block {
             validators: validators.to_vec(),
             next: validators.to_vec(),
             signers: validators.len(),
+            crafted: vec![],
         }
     }
 
+    /// These validators and the crafted ones.
+    pub(crate) fn set(&self, validators: &[Validator]) -> Set {
+        let crafted = self.crafted.iter().map(|(info, _)| info.clone());
+        Set::without_proposer(validators.iter().map(Validator::info).chain(crafted).collect())
+    }
+
     pub(crate) fn inner(&self) -> Inner {
-        let set = set(&self.validators);
+        let set = self.set(&self.validators);
         Inner {
             version: Version { block: 11, app: 0 },
             chain_id: self.chain_id.parse().unwrap(),
@@ -71,7 +80,7 @@ impl Block {
             last_commit_hash: None,
             data_hash: None,
             validators_hash: set.hash(),
-            next_validators_hash: self::set(&self.next).hash(),
+            next_validators_hash: self.set(&self.next).hash(),
             consensus_hash: Hash::Sha256([1; 32]),
             app_hash: self.app_hash.to_vec().try_into().unwrap(),
             last_results_hash: None,
@@ -84,10 +93,17 @@ impl Block {
         let header = self.inner();
         let part_set_header = Parts::new(1, Hash::Sha256([2; 32])).unwrap();
         let block_id = Id { hash: header.hash(), part_set_header };
-        let set = set(&self.validators);
+        let set = self.set(&self.validators);
         let signatures = set.validators().iter().enumerate().map(|(index, info)| {
             if index >= self.signers {
                 return CommitSig::BlockIdFlagAbsent;
+            }
+            if let Some((_, signature)) = self.crafted.iter().find(|(crafted, _)| crafted == info) {
+                return CommitSig::BlockIdFlagCommit {
+                    validator_address: info.address,
+                    timestamp: header.time,
+                    signature: Signature::new(*signature).unwrap(),
+                };
             }
             let validator = self.validators.iter().find(|v| v.info().address == info.address).unwrap();
             let vote = Vote {
@@ -118,14 +134,14 @@ impl Block {
     pub(crate) fn update(&self, trusted: &Self) -> Header {
         Header {
             signed_header: self.signed(),
-            validators: set(&self.validators),
+            validators: self.set(&self.validators),
             trusted_height: Height(trusted.height),
-            trusted_next_validators: set(&trusted.next),
+            trusted_next_validators: trusted.set(&trusted.next),
         }
     }
 
     pub(crate) fn consensus(&self) -> ConsensusState {
-        let Hash::Sha256(next_validators_hash) = set(&self.next).hash() else { panic!("no hash") };
+        let Hash::Sha256(next_validators_hash) = self.set(&self.next).hash() else { panic!("no hash") };
         ConsensusState { root: self.app_hash, time: Timestamp(self.secs), nanos: 500_000_000, next_validators_hash }
     }
 

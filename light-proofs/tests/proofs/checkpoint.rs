@@ -7,7 +7,7 @@ use crosspoint_light_proofs::checkpoint::{
 use crosspoint_light_proofs::signature::{SignatureError, SigningKey};
 use crosspoint_protocol::ids::{Height, Timestamp};
 
-const NOW: Timestamp = Timestamp(1_100);
+pub(crate) const NOW: Timestamp = Timestamp(1_100);
 
 fn set(keys: &[SigningKey], powers: &[u64]) -> BridgeSet {
     let validators = keys.iter().zip(powers).map(|(k, p)| BridgeValidator { address: k.address(), power: *p });
@@ -15,7 +15,7 @@ fn set(keys: &[SigningKey], powers: &[u64]) -> BridgeSet {
 }
 
 /// Four validators of power 10, a client at height 10, and a checkpoint of height 12 signed by all.
-fn world() -> (Vec<SigningKey>, ClientState, SignedCheckpoint) {
+pub(crate) fn world() -> (Vec<SigningKey>, ClientState, SignedCheckpoint) {
     let keys = keys(4);
     let set = set(&keys, &[10; 4]);
     let client = ClientState {

@@ -10,15 +10,23 @@
 )]
 
 mod attested;
+mod attested_world;
+mod batch;
 mod beacon;
+mod beacon_chain;
+mod bisection;
 mod chain;
 mod checkpoint;
 mod hyperlane;
+mod ics23_tables;
 mod jmt;
 mod jmt_tree;
 mod mpt;
 mod multistore;
+mod mutation;
 mod qbft;
+mod sealed_chain;
+mod snowbridge;
 mod support;
 mod sync_committee;
 mod tendermint;

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 /// `ibc.core.commitment.v1.MerkleProof`.
 #[derive(Clone, PartialEq, Message)]
-struct MerkleProof {
+pub(crate) struct MerkleProof {
     #[prost(message, repeated, tag = "1")]
-    proofs: Vec<CommitmentProof>,
+    pub(crate) proofs: Vec<CommitmentProof>,
 }
 
 fn bytes(case: &Value, name: &str) -> Vec<u8> {
@@ -17,23 +17,30 @@ fn bytes(case: &Value, name: &str) -> Vec<u8> {
 }
 
 /// A state whose only store, `ibc`, has this root: its app hash, and the store's place in it.
-fn above(root: &[u8]) -> ([u8; 32], CommitmentProof) {
+pub(crate) fn above(root: &[u8]) -> ([u8; 32], CommitmentProof) {
     let leaf = tendermint_spec().leaf_spec;
     let exist = ExistenceProof { key: b"ibc".into(), value: root.into(), leaf, path: vec![] };
     let app_hash = calculate_existence_root::<HostFunctionsManager>(&exist).unwrap();
     (app_hash.try_into().unwrap(), CommitmentProof { proof: Some(Proof::Exist(exist)) })
 }
 
-#[test]
-fn a_recorded_proof_of_a_cosmos_chain_verifies_and_no_changed_byte_of_it_does() {
-    let Some(case) = vector("ics23-jmt/eureka/verify_membership_key_0.json") else { return };
+/// A recorded proof of a Cosmos chain: app hash, store, key, value, proof.
+#[allow(clippy::type_complexity)]
+pub(crate) fn recorded() -> Option<([u8; 32], Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)> {
+    let case = vector("ics23-jmt/eureka/verify_membership_key_0.json")?;
     // The consensus state's field 2 is the root: a message with the 32 bytes.
     let state = bytes(&case, "consensus_state_hex");
     let at = state.windows(4).position(|four| four == [0x12, 0x22, 0x0a, 0x20]).unwrap() + 4;
-    let root: [u8; 32] = state[at..at + 32].try_into().unwrap();
     let message = &case["membership_msg"];
-    let path: Vec<&[u8]> = message["path"].as_array().unwrap().iter().map(|p| p.as_str().unwrap().as_bytes()).collect();
-    let (value, proof) = (bytes(message, "value"), bytes(message, "proof"));
+    let path = |at: usize| message["path"][at].as_str().unwrap().as_bytes().to_vec();
+    let root = state[at..at + 32].try_into().unwrap();
+    Some((root, path(0), path(1), bytes(message, "value"), bytes(message, "proof")))
+}
+
+#[test]
+fn a_recorded_proof_of_a_cosmos_chain_verifies_and_no_changed_byte_of_it_does() {
+    let Some((root, store, key, value, proof)) = recorded() else { return };
+    let path = [store.as_slice(), &key];
     assert_eq!(verify_membership(&root, path[0], path[1], &value, &proof), Ok(()));
     assert_eq!(verify_membership(&root, b"bank", path[1], &value, &proof), Err(MultistoreError::Root));
     assert_eq!(verify_membership(&root, path[0], b"clients/x", &value, &proof), Err(MultistoreError::Store));

@@ -235,11 +235,11 @@ fn an_update_of_mainnet_in_bellatrix_verifies_without_an_execution_header() {
     assert!(store.next_sync_committee.is_some());
 }
 
-#[test]
-fn an_update_of_sepolia_in_deneb_verifies() {
+/// Sepolia in Deneb: the network, a store that knows the committee that signed, and the update.
+pub(crate) fn sepolia() -> Option<(Network, Store, Update)> {
     let folder = format!("{ROOT}/union-sepolia-6553725");
-    let Some(update) = vector(&format!("{folder}/light_client_update_6553725.json")) else { return };
-    let update: Update = serde_json::from_value(update).unwrap();
+    let update: Update =
+        serde_json::from_value(vector(&format!("{folder}/light_client_update_6553725.json"))?).unwrap();
     let committee = vector(&format!("{folder}/sync_committee_6553725.json")).unwrap();
     let committee: SyncCommittee = serde_json::from_value(committee).unwrap();
     let genesis = b256!("d8ea171f3c94aea21ebc42a1ed61052acf3f9209c00e4efbaaddac09ed9b8078");
@@ -247,15 +247,27 @@ fn an_update_of_sepolia_in_deneb_verifies() {
     let forks = forks.map(|(at, (epoch, fork))| (fork, epoch, [0x90, 0, 0, 0x70 + at as u8].into())).collect();
     let network = Network::new(Preset::MAINNET, genesis, (1_655_733_600, 12), forks).unwrap();
     let period = network.period(update.signature_slot) * 8_192;
-    let mut store = Store::resume(beacon(period.min(update.finalized_slot() - 1)), committee.clone(), Some(committee));
-    let error = store.process(&network, &update, update.signature_slot);
-    // The committee shown is the one for the period after; without it being known the update stands.
-    assert_eq!(error, Err(SyncError::NextCommittee));
-    let mut store = Store::resume(store.finalized_header, store.current_sync_committee, None);
-    store.process(&network, &update, update.signature_slot).unwrap();
-    assert_eq!(Some(store.finalized_header), update.finalized_header);
+    let store = Store::resume(beacon(period.min(update.finalized_slot() - 1)), committee, None);
+    Some((network, store, update))
 }
 
+/// Mainnet in Capella: the network, a store after all updates, and the finality update that follows.
+pub(crate) fn mainnet_finality() -> Option<(Network, Store, Update)> {
+    let (store, _) = mainnet_store()?;
+    Some((mainnet(), store, read(&helios("finality")?)))
+}
+
+#[test]
+fn an_update_of_sepolia_in_deneb_verifies() {
+    let Some((network, mut store, update)) = sepolia() else { return };
+    store.process(&network, &update, update.signature_slot).unwrap();
+    assert_eq!(Some(&store.finalized_header), update.finalized_header.as_ref());
+    // Where another committee is known for the period after, the one shown is not taken.
+    let known = Some(store.current_sync_committee.clone());
+    let (_, fresh, _) = sepolia().unwrap();
+    let mut store = Store::resume(fresh.finalized_header, fresh.current_sync_committee, known);
+    assert_eq!(store.process(&network, &update, update.signature_slot), Err(SyncError::NextCommittee));
+}
 /// The JSON objects that stand in a transaction's bytes one after another.
 fn embedded(bytes: &[u8]) -> Vec<Value> {
     const START: &[u8] = b"{\"active_sync_committee\"";

@@ -10,7 +10,7 @@ use tendermint::block::signed_header::SignedHeader;
 use tendermint::validator::Set;
 use tendermint::{Hash, Time};
 
-fn state_of(signed: &SignedHeader) -> ConsensusState {
+pub(crate) fn state_of(signed: &SignedHeader) -> ConsensusState {
     let inner = &signed.header;
     let nanos = inner.time.unix_timestamp_nanos();
     let Hash::Sha256(next_validators_hash) = inner.next_validators_hash else { panic!("no hash") };
@@ -22,7 +22,7 @@ fn state_of(signed: &SignedHeader) -> ConsensusState {
     }
 }
 
-fn client(signed: &SignedHeader, trusting_period: u64) -> ClientState {
+pub(crate) fn client(signed: &SignedHeader, trusting_period: u64) -> ClientState {
     ClientState {
         chain_id: signed.header.chain_id.as_str().parse().unwrap(),
         trust_level: TrustLevel::ONE_THIRD,
@@ -140,8 +140,8 @@ fn comet(value: &Value) -> Value {
     }
 }
 
-#[test]
-fn devnet_headers_verify_one_after_another() {
+/// The devnet's headers with their sets, ascending. The set never changed, so each header's is also the next one.
+pub(crate) fn devnet() -> Vec<(u64, SignedHeader, Set)> {
     let mut blocks: Vec<(u64, SignedHeader, Set)> = vec![];
     for (name, file) in vectors("tendermint/union-simd-devnet") {
         let file = comet(&file);
@@ -152,6 +152,12 @@ fn devnet_headers_verify_one_after_another() {
         blocks.push((signed.header.height.value(), signed, set));
     }
     blocks.sort_by_key(|(height, ..)| *height);
+    blocks
+}
+
+#[test]
+fn devnet_headers_verify_one_after_another() {
+    let blocks = devnet();
     let mut checked = 0;
     for (trusted, block) in blocks.iter().flat_map(|a| blocks.iter().map(move |b| (a, b))) {
         if trusted.0 >= block.0 {
@@ -161,7 +167,6 @@ fn devnet_headers_verify_one_after_another() {
             signed_header: block.1.clone(),
             validators: block.2.clone(),
             trusted_height: Height(trusted.0),
-            // The set never changed on this devnet, so each header's set is also the next one.
             trusted_next_validators: trusted.2.clone(),
         };
         let now = state_of(&block.1).time;
@@ -174,4 +179,29 @@ fn devnet_headers_verify_one_after_another() {
         checked += 1;
     }
     assert!(blocks.is_empty() || checked > 100, "only {checked} pairs checked");
+}
+
+#[test]
+fn headers_recorded_from_nodes_hash_to_their_block_ids() {
+    let mut seen = 0;
+    for network in ["gaia_fixtures", "kvstore_fixtures_v0_34", "kvstore_fixtures_v0_37", "kvstore_fixtures_v0_38"] {
+        for (name, file) in vectors(&format!("tendermint/tendermint-rs/rpc/{network}")) {
+            let result = &file["result"];
+            let pairs: Vec<(&Value, &Value)> = if let Some(metas) = result["block_metas"].as_array() {
+                metas.iter().map(|meta| (&meta["header"], &meta["block_id"]["hash"])).collect()
+            } else if result["signed_header"].is_object() {
+                vec![(&result["signed_header"]["header"], &result["signed_header"]["commit"]["block_id"]["hash"])]
+            } else if result["block"].is_object() {
+                vec![(&result["block"]["header"], &result["block_id"]["hash"])]
+            } else {
+                continue;
+            };
+            for (header, hash) in pairs {
+                let header: tendermint::block::Header = serde_json::from_value(header.clone()).unwrap();
+                assert_eq!(header.hash().to_string(), hash.as_str().unwrap(), "{network} {name}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen == 0 || seen > 40, "{seen}");
 }
