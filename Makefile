@@ -41,6 +41,10 @@ test: setup ## every test: Rust, Solidity, end to end
 bench: setup ## benchmarks: criterion for functions, one command for the whole path
 	@scripts/bench $(ARGS)
 
+.PHONY: fuzz
+fuzz: setup ## long fuzzing of every decoder and verifier; ARGS="TARGET SECONDS" for one, ARGS=list for their names
+	@scripts/fuzz $(ARGS)
+
 .PHONY: lint
 lint: setup ## formatting, lints, generated files
 	@scripts/lint
