@@ -5,6 +5,7 @@
 //! inside a [`Proven`] is between the two adapters.
 
 use async_trait::async_trait;
+use crosspoint_light_proofs::evidence::ChainEvidence;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::book::{HomeBook, VoucherBook};
 use crosspoint_protocol::denom::Denom;
@@ -263,6 +264,18 @@ pub struct DenomSupply {
     pub voucher: Option<VoucherBook>,
 }
 
+/// Which end of a packet's way a chain is, for evidence of the packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PacketEnd {
+    /// It was sent here.
+    Source {
+        /// In this block.
+        sent: Height,
+    },
+    /// It is for here.
+    Destination,
+}
+
 /// One chain that points live on.
 ///
 /// Implementations answer from finalized blocks where a height is not given, retry nothing themselves
@@ -304,6 +317,13 @@ pub trait Chain: Send + Sync + 'static {
 
     /// A client update alone, to keep a client from expiring.
     async fn prove_update(&self, client: &ClientStatus) -> Result<Proven, ChainError>;
+
+    /// What this chain shows of a packet, for an evidence file: headers that are believed from an anchor and proofs
+    /// from them, all of it verified. What it cannot prove any more is left out.
+    async fn evidence(&self, packet: &Packet, end: PacketEnd) -> Result<ChainEvidence, ChainError> {
+        let (number, end) = (packet.sequence, if end == PacketEnd::Destination { "to" } else { "from" });
+        Err(ChainError::InvalidRequest(format!("{}: no evidence is given of packet {number} {end} here", self.id())))
+    }
 
     /// Submits a proven batch to this chain's client in one transaction and waits for its block.
     async fn submit(&self, client: &ClientId, proven: &Proven) -> Result<Submitted, ChainError>;

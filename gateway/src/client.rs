@@ -16,7 +16,7 @@ use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
 
-/// Most bytes of an answer.
+/// Most bytes of an answer. An evidence file has no more either.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 /// The longest wait for an answer. A lock waits for its block.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -128,6 +128,15 @@ impl Client {
         self.read(self.request(Method::GET, &format!("v1/transfers/{id}"), "")).await
     }
 
+    /// The text of one transfer's evidence file, as the service gave it. Nothing of it was checked.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn evidence(&self, id: &PacketId) -> Result<String, ClientError> {
+        let (status, bytes) = self.fetch(self.request(Method::GET, &format!("v1/transfers/{id}/evidence"), "")).await?;
+        String::from_utf8(bytes).map_err(|_| self.malformed(status))
+    }
+
     /// Claims a hold.
     ///
     /// # Errors
@@ -200,6 +209,12 @@ impl Client {
     }
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let (status, bytes) = self.fetch(request).await?;
+        serde_json::from_slice(&bytes).map_err(|_| self.malformed(status))
+    }
+
+    /// The status and body of an answer that is no problem.
+    async fn fetch(&self, request: RequestBuilder) -> Result<(StatusCode, Vec<u8>), ClientError> {
         let lost = |e: reqwest::Error| {
             let reason = if e.is_timeout() { "it took too long" } else { "no connection" };
             ClientError::Unreachable { url: origin(&self.url), reason }
@@ -214,7 +229,7 @@ impl Client {
             bytes.extend_from_slice(&chunk);
         }
         if status.is_success() {
-            return serde_json::from_slice(&bytes).map_err(|_| self.malformed(status));
+            return Ok((status, bytes));
         }
         match serde_json::from_slice(&bytes) {
             Ok(problem) => Err(ClientError::Problem(problem)),

@@ -4,6 +4,7 @@
 //! - [`keys`]: the encrypted keystore; [`secrets`]: preimages derived from its seed.
 //! - [`desk`]: the service: locks points for payers, says what the journal knows.
 //! - [`api`]: the service over HTTP; [`client`]: the command line's side of it.
+//! - [`evidence`]: what an evidence file proves, in words.
 //! - [`batch`]: many transfers from a CSV file, each paid once.
 //! - [`localnet`]: a whole network on one machine; [`demo`]: a story told on it.
 //! - [`service`]: wires chains, relayer, desk and API; [`cli`]: the commands.
@@ -14,6 +15,7 @@ pub mod cli;
 pub mod client;
 pub mod demo;
 pub mod desk;
+pub mod evidence;
 pub mod keys;
 pub mod localnet;
 pub mod secrets;

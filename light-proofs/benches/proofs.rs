@@ -18,6 +18,8 @@ mod attested_world;
 mod beacon_chain;
 #[path = "../tests/proofs/chain.rs"]
 mod chain;
+#[path = "../tests/proofs/evidence_case.rs"]
+mod evidence_case;
 #[path = "../tests/proofs/jmt_tree.rs"]
 mod jmt_tree;
 mod ratios;
@@ -32,7 +34,7 @@ mod trie;
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_trie::Nibbles;
 use criterion::{Criterion, criterion_group};
-use crosspoint_light_proofs::{attested, checkpoint, jmt, mpt};
+use crosspoint_light_proofs::{attested, checkpoint, evidence, jmt, mpt};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use ics23::{CommitmentProof, HostFunctionsManager};
 use prost::Message;
@@ -148,11 +150,19 @@ fn jmt_proofs(c: &mut Criterion) {
     });
 }
 
+/// A whole evidence file of a settled transfer: from its text to what it proves.
+fn evidence_files(c: &mut Criterion) {
+    let text = evidence_case::settled().to_text().unwrap();
+    c.bench_function("verify/evidence/settled", |b| {
+        b.iter(|| evidence::verify(&evidence::Evidence::read(black_box(&text)).unwrap(), &[]).unwrap());
+    });
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(3));
     targets = signatures::tendermint_headers, signatures::sync_committee, signatures::sealed_headers, checkpoints,
-        attestations, mpt_proofs, jmt_proofs
+        attestations, mpt_proofs, jmt_proofs, evidence_files
 }
 
 fn main() {

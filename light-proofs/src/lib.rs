@@ -75,6 +75,7 @@
 pub mod attested;
 pub mod checkpoint;
 pub mod ethereum_pos;
+pub mod evidence;
 pub mod evm;
 pub mod jmt;
 pub mod mpt;

@@ -9,13 +9,14 @@
 //!
 //! Read [`life`] first: the stages of a packet. Then `intake` (events to facts), `carry` and `tend` (work to
 //! transactions), `outcome` (what became of them), [`journal`] (how all of it is kept), [`audit`] (whether the
-//! books of both chains agree). [`Relayer`] starts it, [`RelayerHandle`] stops it and says how it is.
+//! books of both chains agree), [`evidence`] (what an auditor is given of one transfer). [`Relayer`] starts it, [`RelayerHandle`] stops it and says how it is.
 //!
 //! Submissions are written down after they were made, never before: should the process die in between, the
 //! same item is submitted again and the chain takes it for the duplicate it is.
 
 pub mod audit;
 mod carry;
+pub mod evidence;
 pub mod intake;
 pub mod journal;
 pub mod life;

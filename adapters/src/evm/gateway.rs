@@ -8,8 +8,8 @@ use super::sender::Sender;
 use super::settings::EvmSettings;
 use crate::attestor::AttestorPool;
 use crate::chain::{
-    Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, RelayItem, StoredPacket, Submitted,
-    Tip,
+    Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, PacketEnd, RelayItem, StoredPacket,
+    Submitted, Tip,
 };
 use crate::error::ChainError;
 use crate::observer::RpcObserver;
@@ -20,6 +20,7 @@ use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use async_trait::async_trait;
 use crosspoint_light_proofs::attested;
+use crosspoint_light_proofs::evidence::ChainEvidence;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{Address, ChainId, ClientId, Height, Timestamp};
@@ -281,6 +282,10 @@ impl Chain for EvmChain {
 
     async fn prove_update(&self, client: &ClientStatus) -> Result<Proven, ChainError> {
         self.prove_client_update(client).await
+    }
+
+    async fn evidence(&self, packet: &Packet, end: PacketEnd) -> Result<ChainEvidence, ChainError> {
+        self.packet_evidence(packet, end).await
     }
 
     async fn submit(&self, client: &ClientId, proven: &Proven) -> Result<Submitted, ChainError> {

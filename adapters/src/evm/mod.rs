@@ -5,7 +5,7 @@
 //! - [`block`]: headers, their hash checked.
 //! - [`sender`]: transactions: gas, fees, nonces, receipts.
 //! - [`contracts`], [`record`], [`calldata`], [`revert`]: the contracts' interfaces, byte formats and errors.
-//! - [`gateway`]: the chain itself; `events`, `complete`, `prove`, `submit` and `supply` are its parts.
+//! - [`gateway`]: the chain itself; `events`, `complete`, `prove`, `evidence`, `submit` and `supply` are its parts.
 //! - [`artifacts`], [`deploy`]: the compiled contracts and how they come to stand.
 //! - [`anvil`]: the development chain as a child process.
 
@@ -17,6 +17,7 @@ mod complete;
 pub mod contracts;
 pub mod deploy;
 mod events;
+mod evidence;
 pub mod gateway;
 mod prove;
 pub mod record;

@@ -74,7 +74,7 @@ pub(super) async fn slots(
 }
 
 impl EvmChain {
-    fn pool(&self) -> Result<&AttestorPool, ChainError> {
+    pub(super) fn pool(&self) -> Result<&AttestorPool, ChainError> {
         self.attestors.as_ref().ok_or_else(|| {
             ChainError::InvalidRequest(format!("{}: no attestors are set, nothing can be proven", self.id()))
         })

@@ -5,6 +5,7 @@
 //! - `watch`: new blocks by WebSocket, else by asking.
 //! - `query`, `events`, `complete`: what a node says of state and blocks, and whether it left events out.
 //! - `checkpoint`, `tendermint`, `outbox`: proofs for light clients, verified before they are handed on.
+//! - `evidence`: proofs for people.
 //! - [`account`], `submit`: transactions and what became of them.
 //!
 //! The state after block h is proven by header h + 1, so what a block did can be proven one block later.
@@ -14,6 +15,7 @@ mod checkpoint;
 mod complete;
 mod endpoints;
 mod events;
+mod evidence;
 mod outbox;
 mod places;
 mod query;
@@ -32,6 +34,7 @@ use crosspoint_ledger::address::AccountId;
 use crosspoint_ledger::query::{AccountView, ClientView, HashlockQuery, SupplyView};
 use crosspoint_ledger::tx::action::TendermintSpec;
 use crosspoint_ledger::tx::message::Message;
+use crosspoint_light_proofs::evidence::ChainEvidence;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{Address, ChainId, ClientId, Height, Timestamp};
@@ -41,8 +44,8 @@ use crosspoint_protocol::secret::{Hashlock, Preimage};
 use ed25519_dalek::SigningKey;
 
 use crate::chain::{
-    Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, RelayItem, StoredPacket, Submitted,
-    Tip,
+    Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, PacketEnd, RelayItem, StoredPacket,
+    Submitted, Tip,
 };
 use crate::error::ChainError;
 use crate::observer::RpcObserver;
@@ -354,6 +357,10 @@ impl Chain for NativeChain {
 
     async fn prove_update(&self, client: &ClientStatus) -> Result<Proven, ChainError> {
         self.prove_items(client, &[]).await
+    }
+
+    async fn evidence(&self, packet: &Packet, end: PacketEnd) -> Result<ChainEvidence, ChainError> {
+        self.endpoints.first_good(|endpoint| async move { evidence::gather(&endpoint, packet, end).await }).await
     }
 
     async fn submit(&self, client: &ClientId, proven: &Proven) -> Result<Submitted, ChainError> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use crosspoint_ledger::query::{OutboxBlockView, OutboxList, OutboxQuery, OutboxView};
+use crosspoint_light_proofs::evidence::OutboxPath;
 use crosspoint_light_proofs::jmt;
 use crosspoint_protocol::ids::{ClientId, Height, Sequence};
 use crosspoint_protocol::outbox::{self, Hash};
@@ -96,12 +97,7 @@ impl List {
             }
             lowest = block.height.next();
             let (block, claimed) = self.block(block).ok_or_else(|| malformed("a block without 32-byte entries"))?;
-            let leaves: Vec<Hash> = block
-                .entries
-                .iter()
-                .map(|(sequence, value)| outbox::leaf(&path(&self.client, self.list, *sequence), value))
-                .collect();
-            let root = outbox::root(&leaves).ok_or_else(|| malformed("a block without entries"))?;
+            let root = outbox::root(&self.leaves(&block)).ok_or_else(|| malformed("a block without entries"))?;
             head = outbox::next_head(&head, &root);
             if head != claimed {
                 return Err(endpoint.untrustworthy(format!("the outbox does not hash to its head at {}", block.height)));
@@ -125,6 +121,33 @@ impl List {
             .flat_map(|(block, _)| block.entries.iter().map(|entry| (*entry, block.height)))
             .collect();
         wanted.iter().map(|entry| all.get(entry).copied()).collect()
+    }
+
+    /// The way from an entry of the block `at` to the head in the state after block `state`.
+    pub(crate) fn path(&self, at: Height, entry: (Sequence, Hash), state: Height) -> Option<OutboxPath> {
+        let mut previous_head = self.previous_head;
+        let mut blocks = self.blocks.iter().take_while(|(block, _)| block.height <= state);
+        let (block, _) = blocks.find(|(block, head)| {
+            let found = block.height == at;
+            if !found {
+                previous_head = *head;
+            }
+            found
+        })?;
+        let index = u64::try_from(block.entries.iter().position(|known| *known == entry)?).ok()?;
+        let leaves = self.leaves(block);
+        Some(OutboxPath {
+            previous_head,
+            count: u64::try_from(leaves.len()).ok()?,
+            index,
+            siblings: outbox::prove(&leaves, &[index]),
+            later_roots: blocks.map(|(block, _)| outbox::root(&self.leaves(block))).collect::<Option<_>>()?,
+        })
+    }
+
+    fn leaves(&self, block: &OutboxBlock) -> Vec<Hash> {
+        let path = |sequence| path(&self.client, self.list, sequence);
+        block.entries.iter().map(|(sequence, value)| outbox::leaf(&path(*sequence), value)).collect()
     }
 
     /// The evidence from the block `first` on, in the state after block `state` whose root is `root`.

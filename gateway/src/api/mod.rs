@@ -153,6 +153,12 @@ impl<S: Service> Api<S> {
             Endpoint::Supply => Ok(json_response(StatusCode::OK, &self.service.supply().await?)),
             Endpoint::Transfers => Ok(json_response(StatusCode::OK, &self.service.list(list_query(query)?).await?)),
             Endpoint::Transfer(id) => Ok(json_response(StatusCode::OK, &self.service.transfer(&id).await?)),
+            Endpoint::Evidence(id) => {
+                let text = self.service.evidence(&id).await?;
+                let mut response = Response::new(text.into());
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                Ok(response)
+            }
             Endpoint::Claim(_) | Endpoint::Void(_) | Endpoint::Retry(_) | Endpoint::Invoices => {
                 Err(not_found(endpoint.template()))
             }
@@ -191,7 +197,8 @@ impl<S: Service> Api<S> {
             | Endpoint::Chains
             | Endpoint::Routes
             | Endpoint::Supply
-            | Endpoint::Transfer(_) => Err(not_found(endpoint.template())),
+            | Endpoint::Transfer(_)
+            | Endpoint::Evidence(_) => Err(not_found(endpoint.template())),
         }
     }
 }

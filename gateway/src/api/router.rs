@@ -23,6 +23,8 @@ pub enum Endpoint {
     Transfers,
     /// One transfer.
     Transfer(PacketId),
+    /// Its evidence file.
+    Evidence(PacketId),
     /// Claim its hold.
     Claim(PacketId),
     /// Void its hold.
@@ -39,7 +41,7 @@ const BOTH: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
 
 impl Endpoint {
     /// Every address with its variable parts named: the metric label `endpoint`.
-    pub const TEMPLATES: [&'static str; 12] = [
+    pub const TEMPLATES: [&'static str; 13] = [
         "/healthz",
         "/readyz",
         "/metrics",
@@ -48,6 +50,7 @@ impl Endpoint {
         "/v1/supply",
         "/v1/transfers",
         "/v1/transfers/{id}",
+        "/v1/transfers/{id}/evidence",
         "/v1/transfers/{id}/claim",
         "/v1/transfers/{id}/void",
         "/v1/transfers/{id}/retry",
@@ -72,6 +75,7 @@ impl Endpoint {
             ["v1", "invoices"] => Ok(Self::Invoices),
             ["v1", "transfers"] => Ok(Self::Transfers),
             ["v1", "transfers", chain, client, number] => id(chain, client, number).map(Self::Transfer),
+            ["v1", "transfers", chain, client, number, "evidence"] => id(chain, client, number).map(Self::Evidence),
             ["v1", "transfers", chain, client, number, "claim"] => id(chain, client, number).map(Self::Claim),
             ["v1", "transfers", chain, client, number, "void"] => id(chain, client, number).map(Self::Void),
             ["v1", "transfers", chain, client, number, "retry"] => id(chain, client, number).map(Self::Retry),
@@ -91,6 +95,7 @@ impl Endpoint {
             Self::Supply => "/v1/supply",
             Self::Transfers => "/v1/transfers",
             Self::Transfer(_) => "/v1/transfers/{id}",
+            Self::Evidence(_) => "/v1/transfers/{id}/evidence",
             Self::Claim(_) => "/v1/transfers/{id}/claim",
             Self::Void(_) => "/v1/transfers/{id}/void",
             Self::Retry(_) => "/v1/transfers/{id}/retry",
@@ -106,7 +111,8 @@ impl Endpoint {
             | Self::Chains
             | Self::Routes
             | Self::Supply
-            | Self::Transfer(_) => READ,
+            | Self::Transfer(_)
+            | Self::Evidence(_) => READ,
             Self::Claim(_) | Self::Void(_) | Self::Retry(_) | Self::Invoices => WRITE,
             Self::Transfers => BOTH,
         }

@@ -116,6 +116,8 @@ pub trait Service: Send + Sync + 'static {
     async fn list(&self, query: ListQuery) -> Result<TransferPage, ServiceError>;
     /// One transfer with its history.
     async fn transfer(&self, id: &PacketId) -> Result<TransferView, ServiceError>;
+    /// The text of a transfer's evidence file.
+    async fn evidence(&self, id: &PacketId) -> Result<String, ServiceError>;
     /// Claims a hold.
     async fn claim(&self, id: &PacketId, request: ClaimRequest) -> Result<HoldEndView, ServiceError>;
     /// Voids a hold.

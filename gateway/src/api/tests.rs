@@ -44,6 +44,9 @@ impl Service for Recorder {
     async fn transfer(&self, _: &PacketId) -> Result<TransferView, ServiceError> {
         nothing()
     }
+    async fn evidence(&self, _: &PacketId) -> Result<String, ServiceError> {
+        nothing()
+    }
     async fn claim(&self, _: &PacketId, _: ClaimRequest) -> Result<HoldEndView, ServiceError> {
         nothing()
     }

@@ -83,6 +83,9 @@ impl Service for Till {
     async fn retry(&self, id: &PacketId) -> Result<TransferView, ServiceError> {
         Ok(view(id))
     }
+    async fn evidence(&self, _: &PacketId) -> Result<String, ServiceError> {
+        unreachable!()
+    }
     async fn claim(&self, _: &PacketId, _: ClaimRequest) -> Result<HoldEndView, ServiceError> {
         Err(ServiceError::NotFound("no holds".into()))
     }

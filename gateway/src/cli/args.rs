@@ -1,5 +1,9 @@
 //! The command line: what may be said. `--help` is written to be learned from.
 
+mod evidence;
+
+pub use evidence::{At, EvidenceAnchorsArgs, EvidenceCommand, EvidenceExportArgs, EvidenceVerifyArgs, Pin};
+
 use crate::keys::{KeyKind, KeyName};
 use alloy::primitives::B256;
 use clap::{Args, Parser, Subcommand};
@@ -29,6 +33,7 @@ Exit codes:
   4  the service or a chain cannot be reached
   5  the supply audit found an imbalance
   6  some transfers of a batch failed; the result file says which
+  7  an evidence file does not hold; the message names the part that fails
 130  interrupted; run the same command again to go on";
 
 const EXAMPLES: &str = "\
@@ -69,6 +74,9 @@ pub enum Command {
     /// Raise an invoice: a hashlock to be paid against, its secret kept by the service.
     #[command(subcommand)]
     Invoice(InvoiceCommand),
+    /// Export what proves one transfer, and check such a file offline.
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// Compare what is locked and vaulted at home with the vouchers abroad, for every denom.
     Audit(ServiceArgs),
     /// Make, import and list keys.

@@ -53,6 +53,7 @@ mod tests {
             "transfer send",
             "transfer void",
             "invoice new",
+            "evidence verify",
             "audit",
             "keys import",
             "attest",

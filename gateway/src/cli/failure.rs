@@ -21,6 +21,8 @@ pub enum Class {
     Imbalance,
     /// Part of a batch failed.
     Partial,
+    /// Evidence does not hold.
+    Evidence,
     /// Interrupted.
     Interrupted,
 }
@@ -35,6 +37,7 @@ impl Class {
             Self::Unreachable => 4,
             Self::Imbalance => 5,
             Self::Partial => 6,
+            Self::Evidence => 7,
             Self::Interrupted => 130,
         }
     }

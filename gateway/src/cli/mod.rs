@@ -6,6 +6,7 @@ pub mod args;
 mod attest;
 pub(crate) mod batch;
 mod docs;
+mod evidence;
 pub mod failure;
 mod keys;
 pub mod output;
@@ -16,7 +17,9 @@ mod transfer;
 pub(crate) use signals::remove_at_the_end;
 pub use signals::{clean_up, stop_on_signal};
 
-use args::{Cli, Command, ConfigArgs, ConfigCommand, InvoiceCommand, KeysCommand, ServiceArgs, TransferCommand};
+use args::{
+    Cli, Command, ConfigArgs, ConfigCommand, EvidenceCommand, InvoiceCommand, KeysCommand, ServiceArgs, TransferCommand,
+};
 use failure::{Class, Failure};
 use output::{Align, Table, thousands};
 
@@ -49,6 +52,9 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Transfer(TransferCommand::Void(args)) => transfer::void(&args, json).await,
         Command::Transfer(TransferCommand::Retry(args)) => transfer::retry(&args, json).await,
         Command::Invoice(InvoiceCommand::New(args)) => transfer::invoice(&args, json).await,
+        Command::Evidence(EvidenceCommand::Export(args)) => evidence::export(&args, json).await,
+        Command::Evidence(EvidenceCommand::Verify(args)) => evidence::verify(&args, json),
+        Command::Evidence(EvidenceCommand::Anchors(args)) => evidence::anchors(&args),
         Command::Audit(args) => audit(&args, json).await,
         Command::Keys(KeysCommand::New(args)) => keys::new(&args, json),
         Command::Keys(KeysCommand::Import(args)) => keys::import(&args, json),

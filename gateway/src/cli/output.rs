@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
+use time::OffsetDateTime;
+use time::macros::format_description;
 
 /// Writes a line to standard output. A reader that went away, as in `crosspoint … | head`, is no failure.
 ///
@@ -109,6 +111,14 @@ pub fn thousands(digits: &str) -> String {
         text.push(c);
     }
     text
+}
+
+/// A time in seconds since 1970, in UTC.
+#[must_use]
+pub fn utc(seconds: u64) -> String {
+    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
+    let time = i64::try_from(seconds).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    time.and_then(|time| time.format(&form).ok()).unwrap_or_else(|| seconds.to_string())
 }
 
 /// A long hash cut in its middle: `0x1234…cdef`.

@@ -11,8 +11,6 @@ use crate::keys::v3::random_id;
 use crosspoint_relayer::route::PacketId;
 use std::path::Path;
 use std::time::Duration;
-use time::OffsetDateTime;
-use time::macros::format_description;
 use zeroize::Zeroizing;
 
 /// How often the service is asked how far a transfer is.
@@ -139,7 +137,7 @@ pub(super) async fn list(args: &ListArgs, json: bool) -> Result<(), Failure> {
             view.amount.map_or_else(String::new, |n| thousands(&n.to_string())),
             view.denom.as_ref().map_or_else(String::new, ToString::to_string),
             view.stage.clone(),
-            clock(view.since_ms),
+            output::utc(view.since_ms.checked_div(1000).unwrap_or_default()),
         ]);
     }
     output::line(&table.render())?;
@@ -242,8 +240,8 @@ pub(super) fn describe(view: &TransferView) -> String {
     field("to", Some(format!("{} {}", view.to, view.receiver.as_ref().map_or("", |a| a.as_str()))));
     field("memo", view.memo.clone());
     field("hashlock", view.hashlock.map(|h| h.to_string()));
-    field("receive by", view.timeout.map(|t| clock(t.0.saturating_mul(1000))));
-    field("claim by", view.claim_deadline.map(|t| clock(t.0.saturating_mul(1000))));
+    field("receive by", view.timeout.map(|t| output::utc(t.0)));
+    field("claim by", view.claim_deadline.map(|t| output::utc(t.0)));
     if let Some(trouble) = &view.trouble {
         field("trouble", Some(format!("{} (try {}): {}", trouble.reason, trouble.attempts, trouble.detail)));
     }
@@ -269,7 +267,7 @@ pub(super) fn describe(view: &TransferView) -> String {
             let place = entry.place.as_ref();
             let notes = [entry.reason.clone(), entry.note.clone()].into_iter().flatten().collect::<Vec<_>>().join(": ");
             table.row([
-                clock(entry.at_ms),
+                output::utc(entry.at_ms.checked_div(1000).unwrap_or_default()),
                 entry.stage.clone(),
                 place.map_or_else(String::new, |p| p.chain.to_string()),
                 place.map_or_else(String::new, |p| p.height.to_string()),
@@ -281,14 +279,4 @@ pub(super) fn describe(view: &TransferView) -> String {
         lines.push(table.render());
     }
     lines.join("\n")
-}
-
-/// A time in UTC, to the second.
-fn clock(ms: u64) -> String {
-    let seconds = i64::try_from(ms.checked_div(1000).unwrap_or_default()).unwrap_or(i64::MAX);
-    let form = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
-    OffsetDateTime::from_unix_timestamp(seconds)
-        .ok()
-        .and_then(|t| t.format(&form).ok())
-        .unwrap_or_else(|| seconds.to_string())
 }

@@ -1,10 +1,12 @@
 //! The service behind the HTTP API: locks points for payers whose keys it keeps, and says what the journal knows.
 //!
 //! - [`Desk`]: the chains, the relayer, the payers' keys. It is the [`Service`] of the API.
+//! - `evidence`: what an auditor is given of a transfer.
 //! - `quorum`: whether enough attestors answer.
 //! - `send`: from a request to a lock, once.
 //! - `view`: from the journal's words to the API's.
 
+mod evidence;
 mod quorum;
 mod send;
 #[cfg(test)]
@@ -37,11 +39,13 @@ use quorum::Quorum;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// Entries of one page unless asked for otherwise.
 const DEFAULT_PAGE: usize = 50;
+/// Most evidence files in the making: each asks both chains and all attestors.
+const MAX_EVIDENCE: usize = 4;
 /// Most locks remembered until the journal has read them.
 const MAX_RECENT: usize = 20_000;
 
@@ -81,6 +85,8 @@ pub struct Desk {
     recent: Mutex<HashMap<PacketId, send::Recent>>,
     /// Hashlocks that a request is at work on.
     busy: Mutex<HashSet<Hashlock>>,
+    /// Evidence files that may be begun.
+    evidence: Semaphore,
     /// The longest wait for the journal to read a lock that the chain says it has.
     catch_up: Duration,
 }
@@ -133,6 +139,7 @@ impl Desk {
             claim_margin: parts.claim_margin,
             recent: Mutex::default(),
             busy: Mutex::default(),
+            evidence: Semaphore::new(MAX_EVIDENCE),
             catch_up: send::CATCH_UP,
         }
     }
@@ -312,6 +319,10 @@ impl Service for Desk {
             }
             Err(error) => Err(journal_error(error)),
         }
+    }
+
+    async fn evidence(&self, id: &PacketId) -> Result<String, ServiceError> {
+        self.gather_evidence(id).await
     }
 
     async fn claim(&self, id: &PacketId, request: ClaimRequest) -> Result<HoldEndView, ServiceError> {

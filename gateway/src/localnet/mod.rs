@@ -44,6 +44,8 @@ pub struct LocalNetConfig {
     pub native_timing: BlockTiming,
     /// How many validators the native chain has.
     pub validators: u32,
+    /// Of how many blocks the native chain keeps the state.
+    pub native_history: u64,
     /// The time between blocks of anvil.
     pub evm_block_time: Duration,
     /// How many attestors there are.
@@ -68,6 +70,7 @@ impl LocalNetConfig {
                 when_idle: None,
             },
             validators: 4,
+            native_history: 10_000,
             evm_block_time: Duration::from_secs(1),
             attestors: 3,
             quorum: 2,
@@ -218,6 +221,7 @@ pub fn evm_address(index: usize) -> Result<Address> {
 async fn start_native(config: &LocalNetConfig) -> Result<SoloHandle> {
     let mut genesis = demo::genesis(config.validators)?;
     genesis.params.min_hold = config.min_hold;
+    genesis.params.history = config.native_history;
     let mut solo = SoloConfig::new(config.dir.join("native"), genesis);
     solo.validators = Validators::Derived { count: config.validators, seed: Some(Seed::new(demo::SEED)) };
     solo.timing = config.native_timing;

@@ -15,6 +15,7 @@ mod attestors;
 mod config;
 mod crashes;
 mod demo;
+mod evidence;
 mod http;
 mod keys;
 mod process;

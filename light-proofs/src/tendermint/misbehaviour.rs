@@ -45,7 +45,7 @@ pub fn check_conflict(
 
 /// A header believed as evidence: every signature in its commit must verify, also those past two thirds, which an
 /// update need not look at (CometBFT, `VerifyCommitLightAllSignatures`). Nobody is accused by a forged one.
-fn verify_evidence(
+pub fn verify_evidence(
     client: &ClientState,
     trusted: &ConsensusState,
     header: &Header,

@@ -14,6 +14,6 @@ mod verify;
 
 pub use bisection::{Bisection, BisectionError, LightBlock, Step, bisect};
 pub use codec::{CodecError, MAX_HEADER_BYTES, MAX_VALIDATORS};
-pub use misbehaviour::{check_conflict, check_misbehaviour};
+pub use misbehaviour::{check_conflict, check_misbehaviour, verify_evidence};
 pub use state::{ClientState, ConsensusState, Header, Latest, TrustLevel, TrustLevelError};
 pub use verify::{TendermintError, anchor, verify_update};

@@ -272,14 +272,20 @@ fn time(secs: Timestamp, nanos: u32) -> Result<Time, TendermintError> {
 }
 
 fn consensus_state(header: &Header) -> Result<ConsensusState, TendermintError> {
-    let inner = &header.signed_header.header;
-    let (secs, nanos) = split(inner.time).ok_or(TendermintError::OutOfRange("header time"))?;
-    let root = inner.app_hash.as_bytes();
-    let Hash::Sha256(next_validators_hash) = inner.next_validators_hash else {
-        return Err(TendermintError::OutOfRange("next validators hash"));
-    };
-    let root = root.try_into().map_err(|_| TendermintError::AppHash(root.len()))?;
-    Ok(ConsensusState { root, time: secs, nanos, next_validators_hash })
+    ConsensusState::of(&header.signed_header.header)
+}
+
+impl ConsensusState {
+    /// The state that a header gives, whoever believes it.
+    pub fn of(header: &tendermint::block::Header) -> Result<Self, TendermintError> {
+        let (secs, nanos) = split(header.time).ok_or(TendermintError::OutOfRange("header time"))?;
+        let root = header.app_hash.as_bytes();
+        let Hash::Sha256(next_validators_hash) = header.next_validators_hash else {
+            return Err(TendermintError::OutOfRange("next validators hash"));
+        };
+        let root = root.try_into().map_err(|_| TendermintError::AppHash(root.len()))?;
+        Ok(Self { root, time: secs, nanos, next_validators_hash })
+    }
 }
 
 /// The verifier's failure in our terms.

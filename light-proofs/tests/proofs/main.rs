@@ -17,6 +17,8 @@ mod beacon_chain;
 mod bisection;
 mod chain;
 mod checkpoint;
+mod evidence;
+mod evidence_case;
 mod hyperlane;
 mod ics23_tables;
 mod jmt;

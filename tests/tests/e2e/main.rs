@@ -12,6 +12,7 @@ mod bad_items;
 mod batches;
 mod controls;
 mod crashes;
+mod evidence;
 mod forgeries;
 mod freezes;
 mod happy;

@@ -14,6 +14,7 @@ use crosspoint_ledger::engine::{BlockTiming, Seed, Solo, SoloConfig, SoloHandle,
 use crosspoint_ledger::handlers::client::join_evidence;
 use crosspoint_ledger::tx::action::{Action, ClientSpec};
 use crosspoint_ledger::tx::message::Message;
+use crosspoint_light_proofs::evidence::{Evidence as EvidenceFile, Outcome, verify};
 use crosspoint_light_proofs::tendermint::Header;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
@@ -22,6 +23,7 @@ use crosspoint_protocol::lock::Terms;
 use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::secret::Preimage;
 use crosspoint_relayer::audit::audit_once;
+use crosspoint_relayer::evidence::gather;
 use crosspoint_relayer::life::Stage;
 use crosspoint_relayer::metrics::Metrics;
 use crosspoint_relayer::route::PacketId;
@@ -165,6 +167,20 @@ impl Pair {
         }
     }
 
+    /// What a file of the transfer's evidence proves: each chain vouches for the other by its own record of the client.
+    async fn proved(&self, from: &Side, to: &Side, packet: &Packet) -> Result<Outcome> {
+        let id = PacketId {
+            chain: from.chain.id().clone(),
+            client: packet.source_client.clone(),
+            sequence: packet.sequence,
+        };
+        let transfer = self.relayer.as_ref().context("no relayer")?.journal().transfer(&id)?;
+        let text = gather(&transfer, from.chain.as_ref(), to.chain.as_ref()).await?.to_text()?;
+        let found = verify(&EvidenceFile::read(&text)?, &[])?;
+        ensure!(found.source.registered.is_some() && found.destination.registered.is_some(), "no client in {text}");
+        Ok(found.outcome)
+    }
+
     async fn finish(self) -> Result<()> {
         let report = audit_once(&self.chains(), &|_, _, _| {}).await?;
         ensure!(report.is_balanced(), "the supply does not add up: {report:#?}");
@@ -186,6 +202,7 @@ async fn points_of_a_brand_cross_to_the_hub_and_home_and_come_back_when_nobody_c
     done(&pair.hub.chain.claim(&[(packet.clone(), invoice)]).await?)?;
     pair.until(&pair.brand, &packet, Stage::Settled).await?;
     assert_eq!(pair.hub.balance("coffee", &latte_on_hub()).await?, 500);
+    assert_eq!(pair.proved(&pair.brand, &pair.hub, &packet).await?, Outcome::Settled);
 
     let back = secret();
     let packet = Pair::pay(&pair.hub, &pair.brand, "coffee", &latte_on_hub(), 200, &back, LONG).await?;
@@ -198,6 +215,7 @@ async fn points_of_a_brand_cross_to_the_hub_and_home_and_come_back_when_nobody_c
     let packet = Pair::pay(&pair.brand, &pair.hub, "mall", &latte(), 7, &secret(), SHORT).await?;
     pair.until(&pair.brand, &packet, Stage::Refunded).await?;
     assert_eq!(pair.brand.balance("mall", &latte()).await?, mall);
+    assert_eq!(pair.proved(&pair.brand, &pair.hub, &packet).await?, Outcome::Refunded);
     pair.finish().await
 }
 

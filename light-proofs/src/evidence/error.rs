@@ -1,0 +1,156 @@
+//! Which part of a file fails, and why.
+
+use alloy_primitives::B256;
+use crosspoint_protocol::ack::AckError;
+use crosspoint_protocol::ids::{Height, IdError};
+use crosspoint_protocol::lock::LockError;
+
+use super::file::{Claim, FORMAT, MAX_FILE_BYTES};
+use crate::attested::AttestedError;
+use crate::evm::HeaderError;
+use crate::jmt::JmtError;
+use crate::mpt::MptError;
+use crate::tendermint::TendermintError;
+
+/// Which part of an evidence file fails, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{at}: {why}")]
+pub struct EvidenceError {
+    /// The part, as a path into the JSON: `source.headers[1].proofs[0]`.
+    pub at: String,
+    /// What is wrong with it.
+    pub why: Box<Fault>,
+}
+
+impl EvidenceError {
+    /// This part fails for this reason.
+    pub fn new(at: impl Into<String>, why: impl Into<Fault>) -> Self {
+        Self { at: at.into(), why: Box::new(why.into()) }
+    }
+}
+
+/// What is wrong with a part of a file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Longer than [`MAX_FILE_BYTES`].
+    #[error("{0} bytes are more than the {MAX_FILE_BYTES} that a file may have")]
+    TooLong(usize),
+    /// Not JSON.
+    #[error("it is not JSON: {0}")]
+    Json(String),
+    /// JSON of another form.
+    #[error("it is not of the form it must have: {0}")]
+    Form(String),
+    /// A part that must be there is not.
+    #[error("it is missing")]
+    Missing,
+    /// A part that no file has.
+    #[error("no evidence file has such a field")]
+    Unknown,
+    /// Another format, or another version of it.
+    #[error("it is `{0}`, this program reads `{FORMAT}`")]
+    Format(String),
+    /// The same content, written otherwise.
+    #[error("it is not written as this program writes it; verify the file as it was exported")]
+    NotCanonical,
+    /// The lock in the packet is none.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A chain's name is none.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// The hash beside an anchor is not the anchor's.
+    #[error("the anchor given has the hash {found}")]
+    AnchorHash {
+        /// What it hashes to.
+        found: B256,
+    },
+    /// The anchor is not the one that the auditor named.
+    #[error("the anchor {found} is not the {pinned} that you named")]
+    NotPinned {
+        /// The hash named.
+        pinned: B256,
+        /// The anchor's.
+        found: B256,
+    },
+    /// A header is not above the one before it.
+    #[error("header {found} is not above {before}, from which it is to be believed")]
+    Order {
+        /// The header's height.
+        found: Height,
+        /// That of the one before it.
+        before: Height,
+    },
+    /// A header's time is before that of the one before it.
+    #[error("its time is before that of the header before it")]
+    Time,
+    /// A header of a CometBFT chain is not believed.
+    #[error(transparent)]
+    Tendermint(#[from] TendermintError),
+    /// A set of validators is none, or not in its order.
+    #[error("it is no set of validators in the order that CometBFT gives it")]
+    Validators,
+    /// Who signs the next header is not who the header says.
+    #[error("the validators given are not those that the header names as the next")]
+    NextValidators,
+    /// A vote that is no validator's for this block.
+    #[error("it is neither a vote of the validator in this place for this block nor an absent one")]
+    Vote,
+    /// A header of an EVM chain is not believed.
+    #[error(transparent)]
+    Attested(#[from] AttestedError),
+    /// The RLP is no header.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A Jellyfish Merkle Tree proof fails.
+    #[error("{0}")]
+    Jmt(#[from] JmtError),
+    /// A Merkle-Patricia proof fails.
+    #[error("{0}")]
+    Mpt(#[from] MptError),
+    /// The outbox path leads nowhere.
+    #[error("the path through the outbox cannot be followed")]
+    Outbox,
+    /// A header that nothing rests on.
+    #[error("nothing is proven from this header")]
+    Idle,
+    /// The key is not one that shows this.
+    #[error("what stands under this key cannot show `{0}`")]
+    Key(Claim),
+    /// Something else is to be shown on this side.
+    #[error("`{0}` is not shown by this chain")]
+    Side(Claim),
+    /// A value where there should be none, or none where there should be one.
+    #[error("`{0}` is shown by {1}, which is not what is here")]
+    Presence(Claim, &'static str),
+    /// Shown twice.
+    #[error("`{0}` is shown twice")]
+    Twice(Claim),
+    /// Two things are shown that cannot both be.
+    #[error("`{0}` and `{1}` cannot both be shown")]
+    Contradiction(Claim, Claim),
+    /// The packet is not the one that the proofs are about.
+    #[error("it is not the packet that {proof} is about")]
+    OtherPacket {
+        /// The proof.
+        proof: String,
+    },
+    /// The acknowledgement is not the one that was proven.
+    #[error("it is not the acknowledgement that {proof} is about")]
+    OtherAck {
+        /// The proof.
+        proof: String,
+    },
+    /// An acknowledgement that nothing proves.
+    #[error("no proof shows that this acknowledgement was written")]
+    UnprovenAck,
+    /// The acknowledgement is none of this packet.
+    #[error(transparent)]
+    Ack(#[from] AckError),
+    /// Both sides are one chain.
+    #[error("it is the same chain as the source")]
+    SameChain,
+    /// The registered client is of another chain or another client than those in this file.
+    #[error("the client registered there has another {0} than this file")]
+    Registered(&'static str),
+}
