@@ -22,7 +22,7 @@ pub(crate) fn run(name: &str, target: fn(&[u8]), seeds: &[Vec<u8>], allocated: i
     let rounds = std::env::var("CROSSPOINT_FUZZ_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     // Once before anything is measured: what targets keep for later is made then.
     inputs.iter().for_each(|input| target(input));
-    let mut random = Random(0x5eed);
+    let mut random = Random::new(0x5eed);
     let changed = (0..rounds).map(|_| {
         let mut input = random.of(&inputs).clone();
         for _ in 0..=random.below(4) {
@@ -44,9 +44,14 @@ pub(crate) fn run(name: &str, target: fn(&[u8]), seeds: &[Vec<u8>], allocated: i
 }
 
 /// The same numbers in every run (xorshift64*).
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
+    /// From a seed, never 0.
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     const fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -54,16 +59,18 @@ impl Random {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    const fn below(&mut self, end: usize) -> usize {
+    /// A number below this; 0 below 0.
+    pub(crate) const fn below(&mut self, end: usize) -> usize {
         if end == 0 { 0 } else { (self.next() >> 16) as usize % end }
     }
 
-    fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    /// One of these.
+    pub(crate) fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
 
     /// One change, as fuzzers make them.
-    fn change(&mut self, input: &mut Vec<u8>, all: &[Vec<u8>]) {
+    pub(crate) fn change(&mut self, input: &mut Vec<u8>, all: &[Vec<u8>]) {
         let at = self.below(input.len());
         let len = self.below(input.len() - at).min(self.below(64));
         match self.below(9) {

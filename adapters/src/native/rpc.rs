@@ -176,7 +176,10 @@ impl Endpoint {
             }
             bytes.extend_from_slice(&chunk);
         }
-        A::from_string(&bytes).map_err(|error| match error.detail() {
+        // The library's base64 decoder panics at some texts that are none ("="): the node's fault, not ours to stop at.
+        let read = std::panic::catch_unwind(|| A::from_string(&bytes));
+        let read = read.map_err(|_| RpcError::Json("it cannot be decoded".into()))?;
+        read.map_err(|error| match error.detail() {
             tendermint_rpc::error::ErrorDetail::Response(refused) => RpcError::Refused(refused.source.clone()),
             _ if !status.is_success() => RpcError::Transport(format!("HTTP status {}", status.as_u16())),
             detail => RpcError::Json(detail.to_string().chars().take(200).collect()),
