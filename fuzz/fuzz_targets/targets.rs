@@ -18,19 +18,23 @@ mod support;
 #[path = "../../light-proofs/tests/proofs/trie.rs"]
 mod trie;
 
-mod light_proofs {
-    #[path = "../../../light-proofs/tests/fuzz/seeds.rs"]
-    mod seeds;
-    #[path = "../../../light-proofs/tests/fuzz/targets.rs"]
-    pub(crate) mod targets;
-}
+#[cfg(feature = "ledger")]
+#[path = "../src/ledger.rs"]
+mod ledger;
+#[path = "../../light-proofs/tests/fuzz/seeds.rs"]
+mod seeds;
+#[path = "../../light-proofs/tests/fuzz/targets.rs"]
+mod targets;
 
 use std::sync::OnceLock;
 
 static RUN: OnceLock<fn(&[u8])> = OnceLock::new();
 
 fn choose() {
-    let all = light_proofs::targets::TARGETS;
+    let all = targets::TARGETS.iter();
+    #[cfg(feature = "ledger")]
+    let all = all.chain(ledger::TARGETS);
+    let all: Vec<_> = all.collect();
     let name = std::env::var("CROSSPOINT_FUZZ_TARGET").unwrap_or_default();
     let Some((_, run, seeds)) = all.iter().find(|(known, ..)| *known == name) else {
         all.iter().for_each(|(name, ..)| println!("{name}"));
