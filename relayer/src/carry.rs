@@ -16,13 +16,15 @@ use crate::watch::tick;
 use crosspoint_adapters::chain::{Chain, ClientStatus, RelayItem};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_protocol::ids::Timestamp;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// Carries one route until the relayer stops.
 pub(crate) async fn run(shared: Arc<Shared>, route: Route) {
     let (Ok(prover), Ok(target)) = (shared.chain(&route.source_chain), shared.chain(&route.dest_chain)) else { return };
-    let mut carrier = Carrier { shared, route, prover, target, client: None, checked_pair: false };
+    let carrier =
+        Carrier { shared, route, prover, target, client: Mutex::default(), checked_pair: AtomicBool::default() };
     let mut failures: u32 = 0;
     loop {
         // A turn is not cut short by a stop: what was submitted is still written down.
@@ -75,8 +77,8 @@ struct Carrier {
     route: Route,
     prover: Arc<dyn Chain>,
     target: Arc<dyn Chain>,
-    client: Option<(ClientStatus, Instant)>,
-    checked_pair: bool,
+    client: Mutex<Option<(ClientStatus, Instant)>>,
+    checked_pair: AtomicBool,
 }
 
 /// Items to be proven together.
@@ -88,13 +90,13 @@ enum Choice {
     Nothing,
     /// A small batch, which should wait this long for company.
     Wait(Duration),
-    /// A batch.
-    Go(Batch),
+    /// Batches, to be on their way at once.
+    Go(Vec<Batch>),
 }
 
 impl Carrier {
-    /// One batch. `true`: there may be more to do at once.
-    async fn turn(&mut self) -> Result<bool, RelayError> {
+    /// A few batches at once. `true`: there may be more to do at once.
+    async fn turn(&self) -> Result<bool, RelayError> {
         let client = self.client(false).await?;
         if self.halted(&client).await? {
             return Ok(false);
@@ -102,23 +104,24 @@ impl Carrier {
         if self.needs_refresh(&client) {
             return self.refresh(&client).await.map(|()| true);
         }
-        let batch = match self.choose().await? {
+        let batches = match self.choose().await? {
             Choice::Nothing => return Ok(false),
             // After a stop the batch is left for the next start.
             Choice::Wait(time) => return Ok(self.shared.rest(time).await),
-            Choice::Go(batch) => batch,
+            Choice::Go(batches) => batches,
         };
-        let full = batch.len() >= self.shared.config.max_batch;
+        let full = batches.iter().any(|batch| batch.len() >= self.shared.config.max_batch);
         self.shared.at(Point::BatchChosen).await;
-        self.relay(batch).await?;
+        // All are waited for, also when one fails: what was submitted is written down.
+        let ended = futures::future::join_all(batches.into_iter().map(|batch| self.relay(batch))).await;
+        ended.into_iter().collect::<Result<(), RelayError>>()?;
         Ok(full)
     }
 
     /// The client on the destination, not older than the settings say.
-    async fn client(&mut self, fresh: bool) -> Result<ClientStatus, RelayError> {
+    async fn client(&self, fresh: bool) -> Result<ClientStatus, RelayError> {
         let limit = Duration::from_millis(self.shared.config.client_poll_ms);
-        if let Some((status, at)) = self.client.as_ref().filter(|(_, at)| !fresh && at.elapsed() < limit) {
-            let _ = at;
+        if let Some((status, _)) = lock(&self.client).as_ref().filter(|(_, at)| !fresh && at.elapsed() < limit) {
             return Ok(status.clone());
         }
         let (chain, id) = (&self.route.dest_chain, &self.route.dest_client);
@@ -128,7 +131,7 @@ impl Carrier {
             self.shared.metrics.client(chain, &status, now);
         }
         self.shared.update_route(&self.route, |state| state.client = Some(status.clone()));
-        self.client = Some((status.clone(), Instant::now()));
+        *lock(&self.client) = Some((status.clone(), Instant::now()));
         Ok(status)
     }
 
@@ -138,8 +141,8 @@ impl Carrier {
     }
 
     /// Whether the route may carry nothing; says so once.
-    async fn halted(&mut self, client: &ClientStatus) -> Result<bool, RelayError> {
-        if !self.checked_pair {
+    async fn halted(&self, client: &ClientStatus) -> Result<bool, RelayError> {
+        if !self.checked_pair.load(Ordering::Relaxed) {
             let (chain, id) = (&self.route.source_chain, &self.route.source_client);
             let other = self.shared.call(chain, "client", self.prover.client(id)).await?;
             let paired = Route::into_client(chain, &other) == self.route.reversed()
@@ -148,7 +151,7 @@ impl Carrier {
                 self.halt(Some(Halt::NotCounterparties));
                 return Ok(true);
             }
-            self.checked_pair = true;
+            self.checked_pair.store(true, Ordering::Relaxed);
         }
         let expires = client.trusted.time.checked_add(client.trusting_period);
         let expired = self.now().zip(expires).is_some_and(|(now, expires)| now >= expires);
@@ -178,7 +181,7 @@ impl Carrier {
         self.now().is_some_and(|now| now.since(client.trusted.time) >= half)
     }
 
-    async fn refresh(&mut self, client: &ClientStatus) -> Result<(), RelayError> {
+    async fn refresh(&self, client: &ClientStatus) -> Result<(), RelayError> {
         let start = Instant::now();
         let source = &self.route.source_chain;
         let proven = self.shared.call(source, "prove_update", self.prover.prove_update(client)).await?;
@@ -198,16 +201,17 @@ impl Carrier {
         Err(ChainError::NotYet(detail).into())
     }
 
-    /// The next batch: acks and timeouts first, then recvs, each nearest deadline first.
+    /// The next batches: acks and timeouts first, then recvs, each nearest deadline first.
     async fn choose(&self) -> Result<Choice, RelayError> {
         let (chain, client) = (&self.route.dest_chain, &self.route.dest_client);
         let max = self.shared.config.max_batch;
+        let most = max.saturating_mul(self.shared.config.batches_at_once);
         let now = now_ms();
         let mut batch: Batch = vec![];
         let mut oldest = now;
         let (mut late, mut stopped) = (vec![], vec![]);
         for action in [Action::Ack, Action::Timeout, Action::Recv] {
-            let room = max.saturating_sub(batch.len());
+            let room = most.saturating_sub(batch.len());
             if room == 0 {
                 break;
             }
@@ -237,7 +241,7 @@ impl Carrier {
         if batch.len() < max && left > 0 {
             return Ok(Choice::Wait(Duration::from_millis(left)));
         }
-        Ok(Choice::Go(batch))
+        Ok(Choice::Go(batch.chunks(max).map(<[_]>::to_vec).collect()))
     }
 
     fn item(&self, life: &Life, action: Action) -> Result<Option<RelayItem>, JournalError> {
@@ -265,7 +269,7 @@ impl Carrier {
     }
 
     /// Proves and submits; splits what fails as a whole until the item at fault is alone.
-    async fn relay(&mut self, batch: Batch) -> Result<(), RelayError> {
+    async fn relay(&self, batch: Batch) -> Result<(), RelayError> {
         let mut stack = vec![batch];
         while let Some(batch) = stack.pop() {
             let Err(error) = self.try_batch(&batch).await? else { continue };
@@ -292,7 +296,7 @@ impl Carrier {
     }
 
     /// One proof and one transaction. The inner error is a chain's, about the batch as a whole.
-    async fn try_batch(&mut self, batch: &Batch) -> Result<Result<(), ChainError>, RelayError> {
+    async fn try_batch(&self, batch: &Batch) -> Result<Result<(), ChainError>, RelayError> {
         let client = self.client(true).await?;
         let items: Vec<RelayItem> = batch.iter().map(|(_, item)| item.clone()).collect();
         let start = Instant::now();

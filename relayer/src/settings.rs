@@ -13,6 +13,10 @@ pub struct RelayerConfig {
     /// Most items in one batch.
     #[serde(default = "default::max_batch")]
     pub max_batch: usize,
+    /// Most batches of one route on their way at once. A transaction takes a block or more to be included; with one at a
+    /// time no route could carry more than a batch a block.
+    #[serde(default = "default::batches_at_once")]
+    pub batches_at_once: usize,
     /// For how long a batch that is not full waits for more, in milliseconds.
     #[serde(default = "default::max_wait_ms")]
     pub max_wait_ms: u64,
@@ -59,6 +63,7 @@ impl RelayerConfig {
         Self {
             journal,
             max_batch: default::max_batch(),
+            batches_at_once: default::batches_at_once(),
             max_wait_ms: default::max_wait_ms(),
             tick_ms: default::tick_ms(),
             scan_blocks: default::scan_blocks(),
@@ -79,6 +84,7 @@ impl RelayerConfig {
     pub fn problems(&self) -> Vec<String> {
         let checks = [
             (self.max_batch == 0 || self.max_batch > 1_000, "max_batch must be 1 to 1000"),
+            (self.batches_at_once == 0 || self.batches_at_once > 16, "batches_at_once must be 1 to 16"),
             (self.max_wait_ms > 60_000, "max_wait_ms must be at most 60000"),
             (self.tick_ms == 0 || self.tick_ms > 60_000, "tick_ms must be 1 to 60000"),
             (self.scan_blocks == 0 || self.scan_blocks > 100_000, "scan_blocks must be 1 to 100000"),
@@ -95,6 +101,9 @@ impl RelayerConfig {
 mod default {
     pub(super) const fn max_batch() -> usize {
         50
+    }
+    pub(super) const fn batches_at_once() -> usize {
+        4
     }
     pub(super) const fn max_wait_ms() -> u64 {
         200

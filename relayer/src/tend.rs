@@ -58,7 +58,7 @@ struct Hold {
 }
 
 impl Tender {
-    /// One transaction of claims and one of voids at most. `true`: there may be more to do at once.
+    /// A few transactions of claims at once, then of voids. `true`: there may be more to do at once.
     async fn turn(&self) -> Result<bool, RelayError> {
         let max = self.shared.config.max_batch;
         let mut more = false;
@@ -68,11 +68,17 @@ impl Tender {
             if action == Action::Claim && (blind || !self.shared.config.watch_tower) {
                 continue;
             }
-            let holds = self.choose(action, max).await?;
+            let most = max.saturating_mul(self.shared.config.batches_at_once);
+            let mut holds = self.choose(action, most).await?;
             more |= holds.len() >= max;
-            if !holds.is_empty() {
-                self.end(action, holds).await?;
+            let mut batches = vec![];
+            while !holds.is_empty() {
+                let rest = holds.split_off(max.min(holds.len()));
+                batches.push(std::mem::replace(&mut holds, rest));
             }
+            // All are waited for, also when one fails: what was submitted is written down.
+            let ended = futures::future::join_all(batches.into_iter().map(|batch| self.end(action, batch))).await;
+            ended.into_iter().collect::<Result<(), RelayError>>()?;
         }
         Ok(more)
     }

@@ -9,15 +9,19 @@
 
 mod model;
 
+use async_trait::async_trait;
 use crosspoint_adapters::chain::{PacketEvent, RelayItem};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_protocol::htlc::HoldState;
 use crosspoint_protocol::ids::Timestamp;
+use crosspoint_protocol::packet::Packet;
 use crosspoint_relayer::journal::StageCount;
 use crosspoint_relayer::life::Stage;
+use crosspoint_relayer::probe::{Point, Probe};
 use crosspoint_relayer::retry::RetryReason;
 use model::world::{VOUCHER, World, stop, until};
 use model::{CAP, address, preimage};
+use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn points_cross_and_vouchers_return_home() {
@@ -336,4 +340,35 @@ async fn lists_are_paged_newest_first_and_filtered() {
     assert_eq!(journal.transfer(&world.id(&packets[0])).unwrap().packet, Some(packets[0].clone()));
     assert_eq!(address("bob"), journal.life(&world.id(&packets[0])).unwrap().unwrap().terms.unwrap().receiver);
     stop(relayer).await;
+}
+
+/// Lets nobody past the proving of a batch until four have come.
+struct Together {
+    first: std::sync::atomic::AtomicU32,
+    barrier: tokio::sync::Barrier,
+}
+
+#[async_trait]
+impl Probe for Together {
+    async fn reached(&self, point: Point) {
+        use std::sync::atomic::Ordering;
+        if point == Point::BatchProven && self.first.fetch_add(1, Ordering::SeqCst) < 4 {
+            self.barrier.wait().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_batches_are_on_their_way_at_once() {
+    let mut world = World::new();
+    (world.config.max_batch, world.config.batches_at_once) = (2, 4);
+    let packets: Vec<Packet> = (1..=8).map(|n| world.pay(n)).collect();
+    let probe = Together { first: 0.into(), barrier: tokio::sync::Barrier::new(4) };
+    let relayer = world.start_with(Some(Arc::new(probe))).await;
+    for packet in &packets {
+        world.reaches(&relayer, packet, Stage::Held).await;
+    }
+    assert_eq!(world.b.submissions().iter().map(Vec::len).collect::<Vec<_>>(), [2; 4]);
+    stop(relayer).await;
+    world.balances().await;
 }

@@ -81,6 +81,7 @@ async fn parts(settings: &Settings, passphrase: &Passphrase) -> anyhow::Result<S
     }
     let mut relayer = RelayerConfig::new(settings.data_dir.join("journal"));
     relayer.max_batch = usize::try_from(settings.relayer.batch_items)?;
+    relayer.batches_at_once = usize::try_from(settings.relayer.batches_at_once)?;
     relayer.max_wait_ms = settings.relayer.batch_wait_ms;
     relayer.claim_margin_s = settings.relayer.claim_margin_seconds;
     relayer.audit_interval_ms = settings.relayer.audit_seconds.saturating_mul(1000);

@@ -146,6 +146,8 @@ pub struct KeystoreSettings {
 pub struct RelayerSettings {
     /// Most packets in one transaction.
     pub batch_items: u64,
+    /// Most batches of one route on their way at once.
+    pub batches_at_once: u64,
     /// How long a batch waits for more packets, in milliseconds.
     pub batch_wait_ms: u64,
     /// Fewest seconds before a claim deadline at which a claim is still broadcast.
@@ -316,6 +318,7 @@ fn read_keystore(mut r: Reader, base: &Path) -> Option<KeystoreSettings> {
 fn read_relayer(mut r: Reader) -> RelayerSettings {
     let settings = RelayerSettings {
         batch_items: r.number("batch_items", 50, 1, 200),
+        batches_at_once: r.number("batches_at_once", 4, 1, 16),
         batch_wait_ms: r.number("batch_wait_ms", 200, 0, 60_000),
         claim_margin_seconds: r.number("claim_margin_seconds", 30, 1, 86_400),
         audit_seconds: r.number("audit_seconds", 15, 1, 86_400),
