@@ -73,6 +73,8 @@ pub enum PacketEvent {
         dest_client: ClientId,
         /// Its number.
         sequence: Sequence,
+        /// Why it was refused at once, in the chain's words; `None`: a hold was made.
+        refusal: Option<String>,
     },
     /// On the destination: the hold ended, or the packet was refused at receipt.
     AckWritten {

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 /// Most packets moved by a clock in one step.
 const CLOCK_BATCH: usize = 1_000;
+/// Most characters kept of a chain's reason to refuse a packet.
+const MAX_REFUSAL: usize = 200;
 
 /// Why events were not taken in. Nothing of them is in the journal, and the cursor has not moved.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +125,9 @@ fn take_one(
             note_anomaly(&mut life, Anomaly::NotPoints, learned);
         }
     }
+    if let PacketEvent::Received { refusal: Some(why), .. } = &event.event {
+        life.refusal = Some(why.chars().filter(|c| !c.is_control()).take(MAX_REFUSAL).collect());
+    }
     if let Some(anomaly) = life.facts.anomaly().or_else(|| ack_anomaly(&life)) {
         note_anomaly(&mut life, anomaly, learned);
     }
@@ -131,7 +136,9 @@ fn take_one(
     tower::consider(step, &mut life)?;
     let stage = life.resting_stage();
     let at = Some((chain.clone(), event.block, event.tx.clone()));
-    step.enter(&mut life, stage, Cause { at, ..Cause::default() })?;
+    let note =
+        life.refusal.as_ref().filter(|_| stage == Stage::Refused).map(|why| format!("{chain} refused it: {why}"));
+    step.enter(&mut life, stage, Cause { at, note, ..Cause::default() })?;
     let revealed = life.facts.acked.as_ref().is_some_and(|acked| acked.cause == AckCause::Claimed);
     step.put(life.clone())?;
     if revealed {

@@ -427,6 +427,9 @@ pub struct Life {
     pub retry: Option<Retry>,
     /// Facts that contradict each other.
     pub anomaly: Option<Anomaly>,
+    /// Why the destination refused it at receipt, in its words.
+    #[serde(default)]
+    pub refusal: Option<String>,
     /// How many entries its history has.
     pub history_len: u32,
 }
@@ -466,6 +469,7 @@ impl Life {
             submission: None,
             retry: None,
             anomaly: None,
+            refusal: None,
             history_len: 0,
         }
     }
@@ -565,7 +569,7 @@ mod tests {
             let (dest_client, ack) = (client.clone(), vec![1]);
             event(3, PacketEvent::AckWritten { dest_client, sequence, ack, cause })
         };
-        let received = event(2, PacketEvent::Received { dest_client: client.clone(), sequence });
+        let received = event(2, PacketEvent::Received { dest_client: client.clone(), sequence, refusal: None });
         let ended = event(4, PacketEvent::Ended { source_client: client.clone(), sequence, end });
         let sent = event(1, PacketEvent::Sent { packet });
         match end {

@@ -91,6 +91,10 @@ async fn a_refused_packet_is_refunded() {
     let packet = world.a.pay("alice", &world.a.request("client-ab", "sfs", 5, "nobody", hashlock));
     world.reaches(&relayer, &packet, Stage::Refunded).await;
     assert_eq!(world.metrics.packet_count(&world.route(), "refused_at_receipt"), 1);
+    let history = relayer.journal().transfer(&world.id(&packet)).unwrap().history;
+    let refused = history.iter().find(|entry| entry.stage == Stage::Refused).unwrap();
+    let why = refused.note.as_ref().unwrap();
+    assert!(why.ends_with("refused it: nobody is known here"), "{why}");
     world.balances().await;
     stop(relayer).await;
 }

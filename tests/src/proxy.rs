@@ -1,5 +1,6 @@
 //! An HTTP proxy before a node that changes its answers as it is told.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
@@ -14,6 +15,7 @@ type Lie = Arc<dyn Fn(&str, &Value, &mut Value) + Send + Sync>;
 pub struct Proxy {
     pub url: Url,
     lie: Arc<Mutex<Option<Lie>>>,
+    changed: Arc<AtomicU64>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -27,10 +29,11 @@ impl Proxy {
     /// Honest so far.
     pub async fn start(node: Url) -> Result<Self> {
         let lie: Arc<Mutex<Option<Lie>>> = Arc::default();
-        let told = Arc::clone(&lie);
+        let changed: Arc<AtomicU64> = Arc::default();
+        let (told, count) = (Arc::clone(&lie), Arc::clone(&changed));
         let http = reqwest::Client::new();
         let route = warp::post().and(warp::body::json()).then(move |request: Value| {
-            let (http, node, told) = (http.clone(), node.clone(), Arc::clone(&told));
+            let (http, node, told, count) = (http.clone(), node.clone(), Arc::clone(&told), Arc::clone(&count));
             async move {
                 let mut answer = json!({});
                 if let Ok(response) = http.post(node).json(&request).send().await {
@@ -38,7 +41,9 @@ impl Proxy {
                 }
                 let lie = told.lock().unwrap().clone();
                 if let (Some(lie), Some(result)) = (lie, answer.get_mut("result")) {
+                    let truth = result.clone();
                     lie(request["method"].as_str().unwrap_or_default(), &request["params"], result);
+                    count.fetch_add(u64::from(*result != truth), Ordering::SeqCst);
                 }
                 warp::reply::json(&answer)
             }
@@ -46,12 +51,18 @@ impl Proxy {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?).parse()?;
         let server = tokio::spawn(warp::serve(route).incoming(listener).run());
-        Ok(Self { url, lie, server })
+        Ok(Self { url, lie, changed, server })
     }
 
     /// From now on answers are changed like this.
     pub fn tell(&self, lie: impl Fn(&str, &Value, &mut Value) + Send + Sync + 'static) {
         *self.lie.lock().unwrap() = Some(Arc::new(lie));
+    }
+
+    /// How many answers were changed so far. A test of a lie that was never told would say nothing.
+    #[must_use]
+    pub fn changed(&self) -> u64 {
+        self.changed.load(Ordering::SeqCst)
     }
 }
 

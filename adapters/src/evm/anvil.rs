@@ -79,9 +79,11 @@ impl Default for AnvilOptions {
     }
 }
 
-/// A running anvil. It is killed when this is dropped.
+/// A running anvil. It is killed when this is dropped, or when this process dies in any way.
 #[derive(Debug)]
 pub struct Anvil {
+    /// Ends before the child, so that it never signals another process of the same number.
+    watcher: Option<Child>,
     child: Child,
     url: Url,
     chain: ChainId,
@@ -152,7 +154,8 @@ impl Anvil {
                 return Err(AnvilError::Ended(status));
             }
             if rpc.call::<String>("eth_chainId", json!([])).await.is_ok() {
-                return Ok(Self { child, url, chain, chain_number: options.chain_number, rpc });
+                let watcher = child.id().and_then(watcher);
+                return Ok(Self { watcher, child, url, chain, chain_number: options.chain_number, rpc });
             }
             if started.elapsed() > START_TIMEOUT {
                 return Err(silent());
@@ -193,6 +196,9 @@ impl Anvil {
 
     /// Stops it and waits for its end.
     pub async fn stop(mut self) {
+        if let Some(watcher) = &mut self.watcher {
+            let _ = watcher.kill().await;
+        }
         let _ = self.child.kill().await;
     }
 
@@ -246,6 +252,20 @@ impl Anvil {
     pub async fn set_automine(&self, on: bool) -> Result<(), AnvilError> {
         self.run("evm_setAutomine", json!([on])).await.map(drop)
     }
+}
+
+/// A shell that waits for this process to end, whose end closes the pipe, and then ends `process`. Without a shell there is
+/// none, and a `kill -9` of this process leaves anvil behind.
+fn watcher(process: u32) -> Option<Child> {
+    Command::new("sh")
+        .args(["-c", "cat; kill \"$1\"", "watcher", &process.to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0) // a Ctrl-C is for this process, not for the watcher
+        .kill_on_drop(true)
+        .spawn()
+        .ok()
 }
 
 fn free_port() -> std::io::Result<u16> {

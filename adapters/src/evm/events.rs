@@ -8,7 +8,8 @@
 use super::block::{self, Block, BlockId};
 use super::complete;
 use super::contracts::ICrosspointGateway::{
-    Claimed, Ended, ICrosspointGatewayEvents as Event, LockEnd as ContractEnd, Received, Refused, Sent, Voided,
+    Claimed, Ended, ICrosspointGatewayEvents as Event, LockEnd as ContractEnd, Received, RefusalReason, Refused, Sent,
+    Voided,
 };
 use super::contracts::ICrosspointRegistry::{self, ClientInfo};
 use super::gateway::{BASE_SLOT, EvmChain, state_error};
@@ -266,7 +267,7 @@ impl Told {
             PacketEvent::Sent { packet } => {
                 Self { path: packet.commitment_path(), stored: Stored::ExactlyOrNothing(packet.commitment()) }
             }
-            PacketEvent::Received { dest_client, sequence } => {
+            PacketEvent::Received { dest_client, sequence, .. } => {
                 Self { path: Path::receipt(dest_client.clone(), *sequence), stored: Stored::Something }
             }
             PacketEvent::AckWritten { dest_client, sequence, ack, .. } => {
@@ -388,13 +389,18 @@ fn packet_events(
                 .map(|sequence| PacketEvent::Received {
                     dest_client: client.clone(),
                     sequence: Sequence(u64::from_be_bytes(*sequence)),
+                    refusal: None,
                 })
                 .collect()
         }
         Event::Refused(refused) => {
             let (dest_client, sequence) = (client_id(session, &refused.client)?, Sequence(refused.sequence));
             vec![
-                PacketEvent::Received { dest_client: dest_client.clone(), sequence },
+                PacketEvent::Received {
+                    dest_client: dest_client.clone(),
+                    sequence,
+                    refusal: Some(refusal(refused.reason).to_owned()),
+                },
                 PacketEvent::AckWritten {
                     dest_client,
                     sequence,
@@ -429,4 +435,15 @@ fn packet_events(
         }
         Event::Skipped(_) | Event::Owed(_) | Event::Withdrawn(_) => vec![],
     })
+}
+
+const fn refusal(reason: RefusalReason) -> &'static str {
+    match reason {
+        RefusalReason::UnknownDenom => "no such denom is open to its client",
+        RefusalReason::ZeroAmount => "its amount is 0",
+        RefusalReason::Receiver => "its receiver is the zero address, an escrow or a token",
+        RefusalReason::Window => "its deadlines break the chain's rules",
+        RefusalReason::Terms => "it carries conditions that the chain does not know",
+        RefusalReason::None | RefusalReason::__Invalid => "the chain gave no reason that is known here",
+    }
 }

@@ -125,7 +125,9 @@ fn packet_events(endpoint: &Endpoint, events: &[abci::Event]) -> Result<Vec<Pack
 fn packet_event(event: Event) -> Option<PacketEvent> {
     match event {
         Event::PacketSent { packet, .. } => Some(PacketEvent::Sent { packet }),
-        Event::PacketReceived { dest_client, sequence, .. } => Some(PacketEvent::Received { dest_client, sequence }),
+        Event::PacketReceived { dest_client, sequence, refusal, .. } => {
+            Some(PacketEvent::Received { dest_client, sequence, refusal })
+        }
         Event::AckWritten { dest_client, sequence, ack, cause } => {
             Some(PacketEvent::AckWritten { dest_client, sequence, ack: ack.0, cause })
         }

@@ -88,15 +88,20 @@ impl Guard {
                 Err(ProblemKind::Unauthorized
                     .with("send the service's token as `Authorization: Bearer …` (command line: --token-file)"))
             }
-            // Without a token a web page could reach this port under a name of its own that it points at
-            // 127.0.0.1. Browsers send that name as the host.
-            Self::Loopback => match headers.get(HOST).map(|host| host.to_str().unwrap_or("")) {
-                None => Ok(()),
-                Some(host) if is_loopback(host) => Ok(()),
-                Some(_) => {
-                    Err(ProblemKind::Misdirected.with("ask for 127.0.0.1 or localhost; other names need a token"))
-                }
-            },
+            Self::Loopback => self.known_host(headers),
+        }
+    }
+
+    /// Whether any request under this name is answered. Without a token a web page could reach this port under a name of
+    /// its own that it points at 127.0.0.1, and read what is here. Browsers send that name as the host.
+    pub(super) fn known_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = headers.get(HOST).map(|host| host.to_str().unwrap_or(""));
+        match (self, host) {
+            (Self::Token(_), _) | (Self::Loopback, None) => Ok(()),
+            (Self::Loopback, Some(host)) if is_loopback(host) => Ok(()),
+            (Self::Loopback, Some(_)) => {
+                Err(ProblemKind::Misdirected.with("ask for 127.0.0.1 or localhost; other names need a token"))
+            }
         }
     }
 }

@@ -125,6 +125,7 @@ impl<S: Service> Api<S> {
             }
             return Ok(response);
         }
+        self.guard.known_host(headers)?;
         if method == Method::POST {
             self.guard.admit(headers)?;
             require_json(headers)?;
@@ -183,11 +184,11 @@ impl<S: Service> Api<S> {
             }
             Endpoint::Claim(id) => Ok(json_response(StatusCode::OK, &self.service.claim(&id, parse(&bytes)?).await?)),
             Endpoint::Void(id) => {
-                let types::VoidRequest {} = parse(&bytes)?;
+                let types::VoidRequest {} = parse_or_nothing(&bytes)?;
                 Ok(json_response(StatusCode::OK, &self.service.void(&id).await?))
             }
             Endpoint::Retry(id) => {
-                let types::RetryRequest {} = parse(&bytes)?;
+                let types::RetryRequest {} = parse_or_nothing(&bytes)?;
                 Ok(json_response(StatusCode::OK, &self.service.retry(&id).await?))
             }
             Endpoint::Invoices => Ok(json_response(StatusCode::CREATED, &self.service.invoice(parse(&bytes)?).await?)),
@@ -250,6 +251,11 @@ where
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes)
         .map_err(|e| ProblemKind::Malformed.with(format!("the body is not what this address takes: {e}")))
+}
+
+/// For addresses whose bodies hold nothing that must be said.
+fn parse_or_nothing<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    parse(if bytes.is_empty() { b"{}" } else { bytes })
 }
 
 fn list_query(query: &str) -> Result<ListQuery, Problem> {

@@ -124,7 +124,16 @@ pub(super) async fn send(args: &SendArgs, json: bool) -> Result<(), Failure> {
     if failed > 0 || open > 0 {
         return Err(partial(path, failed, open));
     }
-    Ok(())
+    match given_back(&report) {
+        0 => Ok(()),
+        count => Err(Failure::new(
+            Class::Partial,
+            format!(
+                "{count} transfers did not reach their receivers and were refunded; `crosspoint transfer show` says why of each in {}",
+                run::result_path(path).display()
+            ),
+        )),
+    }
 }
 
 fn partial(path: &Path, failed: usize, open: usize) -> Failure {
@@ -136,6 +145,10 @@ fn partial(path: &Path, failed: usize, open: usize) -> Failure {
             result.display()
         ),
     )
+}
+
+fn given_back(report: &BatchReport) -> usize {
+    report.at_stage("refunded").saturating_add(report.at_stage("timed_out"))
 }
 
 fn bad_rows(bad: &[BadRow]) -> String {
@@ -153,7 +166,7 @@ pub(crate) fn summary(report: &BatchReport) -> String {
     let mut text = format!(
         "{sent} sent ({} settled, {} refunded), {failed} failed, {open} open, {} left out, in {:.1} s\nResults: {}",
         report.at_stage("settled"),
-        report.at_stage("refunded").saturating_add(report.at_stage("timed_out")),
+        given_back(report),
         report.skipped.len(),
         report.seconds,
         report.result_file.display()

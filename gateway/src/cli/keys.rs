@@ -35,7 +35,15 @@ pub(super) fn import(args: &ImportKeyArgs, json: bool) -> Result<(), Failure> {
 
 fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let failed = |e: std::io::Error| Failure::new(Class::Input, format!("cannot read {}: {e}", path.display()));
-    if std::fs::metadata(path).map_err(failed)?.len() > MAX_SECRET_FILE {
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if keys::others_may_read(&metadata) {
+        let path = path.display();
+        return Err(Failure::new(
+            Class::Input,
+            format!("others may read {path}; run: chmod 600 {path}, then try again"),
+        ));
+    }
+    if metadata.len() > MAX_SECRET_FILE {
         return Err(Failure::new(Class::Input, format!("{} is too large for one secret", path.display())));
     }
     std::fs::read_to_string(path).map(Zeroizing::new).map_err(failed)

@@ -23,9 +23,11 @@ use args::{
 use failure::{Class, Failure};
 use output::{Align, Table, thousands};
 
+use crate::api::auth::read_token;
 use crate::api::types::SupplyView;
 use crate::client::Client;
-use crate::settings::{ChainKind, Settings};
+use crate::keys::{KeyName, KeyStore, PassphraseSource};
+use crate::settings::{Auth, ChainKind, Settings};
 
 /// Runs a command to its end.
 ///
@@ -77,8 +79,9 @@ fn config_check(args: &ConfigArgs, json: bool) -> Result<(), Failure> {
         }
         Err(e) => return Err(e.into()),
     };
+    let missing = missing(&settings);
     if json {
-        return Ok(output::json(&serde_json::json!({ "ok": true, "settings": settings }))?);
+        return Ok(output::json(&serde_json::json!({ "ok": true, "missing": missing, "settings": settings }))?);
     }
     let mut table =
         Table::new(&[("chain", Align::Left), ("kind", Align::Left), ("nodes", Align::Left), ("payers", Align::Left)]);
@@ -97,7 +100,32 @@ fn config_check(args: &ConfigArgs, json: bool) -> Result<(), Failure> {
         settings.http.listen,
         table.render()
     ))?;
+    if !missing.is_empty() {
+        output::line(&format!(
+            "\nNot on this machine yet; `crosspoint start` will ask for it:\n  {}",
+            missing.join("\n  ")
+        ))?;
+    }
     Ok(())
+}
+
+/// The files that the settings name and `start` could not use as they are.
+fn missing(settings: &Settings) -> Vec<String> {
+    let store = KeyStore::new(settings.keystore.dir.clone());
+    let seed = settings.keystore.seed.iter().filter_map(|name| name.parse().ok());
+    let keys = settings.chains.values().flat_map(|chain| chain.payer_keys.iter().chain([&chain.relayer_key]).cloned());
+    let mut names: Vec<KeyName> = keys.chain(seed).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut all: Vec<String> = names.iter().filter_map(|name| Some(store.info(name).err()?.to_string())).collect();
+    if let Some(file) = &settings.keystore.passphrase_file {
+        let source = PassphraseSource { file: Some(file.clone()), prompt: false };
+        all.extend(source.existing().err().map(|e| e.to_string()));
+    }
+    if let Auth::TokenFile(path) = &settings.http.auth {
+        all.extend(read_token(path).err().map(|e| e.to_string()));
+    }
+    all
 }
 
 async fn audit(args: &ServiceArgs, json: bool) -> Result<(), Failure> {

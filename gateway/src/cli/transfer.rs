@@ -56,9 +56,16 @@ pub(super) async fn send(args: &SendArgs, json: bool) -> Result<(), Failure> {
     })?;
     let ended = if args.no_wait { sent } else { wait(&client, sent, json).await? };
     if json {
-        return Ok(output::json(&ended)?);
+        output::json(&ended)?;
+    } else {
+        output::line(&describe(&ended))?;
     }
-    output::line(&describe(&ended))?;
+    if ended.ended && ended.receipt.is_none() {
+        let why = ended.history.iter().find(|entry| entry.stage == "refused").and_then(|entry| entry.note.as_deref());
+        let why = why.map_or_else(String::new, |why| format!(" ({})", printable(why)));
+        let text = format!("transfer {} did not reach its receiver{why}; {}", ended.id, stage_in_words(&ended.stage));
+        return Err(Failure::new(Class::Failed, text));
+    }
     Ok(())
 }
 
@@ -98,7 +105,8 @@ fn stage_in_words(stage: &str) -> &str {
         "claim_ready" | "claim_submitted" => "being claimed",
         "void_ready" | "void_submitted" => "its deadline has passed; being voided",
         "claimed" => "claimed; the proof is on its way back",
-        "voided" | "refused" => "given up; the proof is on its way back",
+        "voided" => "given up; the proof is on its way back",
+        "refused" => "refused by the receiver's chain; the proof of that is on its way back",
         "ack_submitted" => "proved; its block is not final yet",
         "timeout_ready" | "timeout_submitted" => "never received; the proof of that is on its way back",
         "settled" => "settled: paid, and proved to the payer's chain",
@@ -118,7 +126,7 @@ pub(super) async fn list(args: &ListArgs, json: bool) -> Result<(), Failure> {
         let none = if filters.is_empty() && args.cursor.is_none() {
             "No transfers yet. Send one: crosspoint transfer send --help"
         } else {
-            "No transfer is like that."
+            "No transfers match."
         };
         return Ok(output::line(none)?);
     }
@@ -271,7 +279,7 @@ pub(super) fn describe(view: &TransferView) -> String {
                 entry.stage.clone(),
                 place.map_or_else(String::new, |p| p.chain.to_string()),
                 place.map_or_else(String::new, |p| p.height.to_string()),
-                place.map_or_else(String::new, |p| output::short(&p.tx)),
+                place.map_or_else(String::new, |p| printable(&p.tx)),
                 notes,
             ]);
         }

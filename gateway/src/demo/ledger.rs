@@ -70,7 +70,7 @@ impl Happened {
             ("chain", Align::Left),
             ("block", Align::Right),
             ("transaction", Align::Left),
-            ("gas", Align::Right),
+            ("gas of the whole transaction", Align::Right),
             ("latency", Align::Right),
         ]);
         for entry in &self.entries {

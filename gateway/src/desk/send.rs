@@ -150,7 +150,12 @@ impl Desk {
             return invalid("amount is above 2^96 - 1, the most that an EVM chain takes".into());
         }
         if request.memo.len() > MAX_MEMO_LEN || !request.memo.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-            return invalid(format!("memo is longer than {MAX_MEMO_LEN} bytes or not printable ASCII"));
+            let len = request.memo.len();
+            return invalid(if len > MAX_MEMO_LEN {
+                format!("memo has {len} bytes; chains take at most {MAX_MEMO_LEN}")
+            } else {
+                "memo holds something other than printable ASCII, which is all that chains take".into()
+            });
         }
         let client = pick_client(source.chain.as_ref(), &request).await?;
         let received = request.denom.received(&client.client, &client.counterparty_client);
@@ -313,7 +318,9 @@ impl Order<'_> {
         let same = view.to == self.request.to
             && view.denom.as_ref() == Some(&self.request.denom)
             && view.amount == Some(self.request.amount)
-            && view.receiver.as_ref() == Some(&self.request.receiver);
+            && view.receiver.as_ref() == Some(&self.request.receiver)
+            && view.memo.as_ref() == Some(&self.request.memo)
+            && view.id.client == self.client.client;
         match (same, &self.key, self.request.hashlock) {
             (true, _, _) => Ok(view),
             (false, Some(key), None) => Err(ServiceError::KeyReused(key.as_str().to_owned())),

@@ -61,6 +61,17 @@ async fn one_signal_stops_the_demo_in_order_and_two_at_once_and_no_child_is_left
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_that_is_killed_takes_its_chain_with_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (mut demo, children) = begun(&folder).await?;
+    demo.says("contracts: gateway").await?;
+    demo.signal("KILL")?;
+    demo.ended().await?;
+    until("every child to be gone", async || Ok((!children.iter().any(|id| is_alive(*id))).then_some(()))).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_demo_without_anvil_says_how_to_get_it() -> Result<()> {
     let mut demo = command(&["demo", "--exit"]);

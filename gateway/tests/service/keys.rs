@@ -95,6 +95,9 @@ async fn what_is_wrong_with_a_key_is_said_and_nothing_is_written() -> Result<()>
     let (right, bad) = (place.path("right"), place.path("no-secret"));
     let import = ["import", "--name", "m", "--kind", "evm", "--secret-file", &bad, "--passphrase-file", &right];
     assert!(place.keys(&import).await?.refused(3)?.contains("64 hex digits"));
+    let open = place.path("open");
+    let import = ["import", "--name", "m", "--kind", "evm", "--secret-file", &open, "--passphrase-file", &right];
+    assert!(place.keys(&import).await?.refused(3)?.contains("chmod 600"));
     let said = place.keys(&["new", "--name", "../mall", "--kind", "native"]).await?.refused(2)?;
     assert!(said.contains("../mall"), "{said}");
     assert!(place.files().is_empty());

@@ -206,9 +206,8 @@ impl Scan {
         let (client, sequence, sent_here) = match &event.event {
             PacketEvent::Sent { packet } => (&packet.source_client, packet.sequence, true),
             PacketEvent::Ended { source_client, sequence, .. } => (source_client, *sequence, true),
-            PacketEvent::Received { dest_client, sequence } | PacketEvent::AckWritten { dest_client, sequence, .. } => {
-                (dest_client, *sequence, false)
-            }
+            PacketEvent::Received { dest_client, sequence, .. }
+            | PacketEvent::AckWritten { dest_client, sequence, .. } => (dest_client, *sequence, false),
         };
         let Some(into) = self.into.get(&(chain.clone(), client.clone())) else { return Ok(()) };
         let route = if sent_here { into.reversed() } else { into.clone() };

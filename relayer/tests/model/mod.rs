@@ -515,7 +515,8 @@ impl State {
             return skip("timed out", false);
         }
         let (client, sequence) = (packet.dest_client.clone(), packet.sequence);
-        let received = PacketEvent::Received { dest_client: client.clone(), sequence };
+        let from = client.clone();
+        let received = move |refusal| PacketEvent::Received { dest_client: from.clone(), sequence, refusal };
         let lock = packet.points_lock().unwrap();
         let rules = WindowRules { trusting_period: self.clients[&client].trusting_period, ..self.window };
         if rules.check(now, packet.timeout, lock.claim_deadline).is_err() || lock.receiver == address("nobody") {
@@ -524,7 +525,7 @@ impl State {
             self.write(&packet.ack_path(), Some(ack.commitment()));
             let (ack, cause) = (ack.encode(), AckCause::Refused);
             let written = PacketEvent::AckWritten { dest_client: client, sequence, ack, cause };
-            return (ItemOutcome::Done, vec![received, written]);
+            return (ItemOutcome::Done, vec![received(Some("nobody is known here".into())), written]);
         }
         match lock.denom.received(&packet.source_client, &client).unwrap() {
             Received::Returned(denom) => {
@@ -541,7 +542,7 @@ impl State {
         }
         self.write(&packet.receipt_path(), Some(packet.commitment()));
         self.holds.insert((client, sequence), HoldState::Open);
-        (ItemOutcome::Done, vec![received])
+        (ItemOutcome::Done, vec![received(None)])
     }
 
     fn end_lock(&mut self, packet: &Packet, event: &LockEvent<'_>) -> (ItemOutcome, Vec<PacketEvent>) {
