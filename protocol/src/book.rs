@@ -56,8 +56,26 @@ fn shift(
     Ok(())
 }
 
+/// How points leave a hold or a lock for the party they are due to. Never not at all: no step of a packet depends on
+/// whether its party can be paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Payout {
+    /// Into its account.
+    Paid,
+    /// Credited as owed, to be withdrawn later.
+    Owed,
+}
+
+impl Payout {
+    /// The payout to a party that may or may not receive points now.
+    #[must_use]
+    pub const fn to(may_receive: bool) -> Self {
+        if may_receive { Self::Paid } else { Self::Owed }
+    }
+}
+
 /// Home points that are out through one client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct HomeBook {
     /// Locked in packets whose end is not proven yet.
     pub locked: Amount,
@@ -101,7 +119,7 @@ impl HomeBook {
 }
 
 /// Vouchers of one foreign denom that came through one client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct VoucherBook {
     /// In the hands of holders.
     pub circulating: Amount,

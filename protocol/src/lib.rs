@@ -9,7 +9,9 @@
 //!    [`path`]s they are stored and proved under.
 //! 4. [`window`]: which deadlines may be chosen.
 //! 5. [`htlc`]: the life of a lock (source) and of a hold (destination) as pure state machines.
-//! 6. [`book`]: the accounting of points locked, vaulted, vouchered and held.
+//!    [`gate`]: which of their steps a paused or closed client lets through.
+//! 6. [`book`]: the accounting of points locked, vaulted, vouchered and held; [`audit`]: the equations that the books
+//!    of two chains satisfy together.
 //! 7. [`outbox`]: the per-block list of packets and acks that the fast path proves.
 //!
 //! The encodings are those of IBC v2 as deployed (ibc-go v10 and the Solidity contracts of the
@@ -17,8 +19,10 @@
 
 pub mod ack;
 pub mod amount;
+pub mod audit;
 pub mod book;
 pub mod denom;
+pub mod gate;
 pub mod htlc;
 pub mod ids;
 pub mod lock;

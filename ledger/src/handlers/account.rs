@@ -1,6 +1,7 @@
 //! Members and their points: the only place where balances and totals change.
 
 use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::book::Payout;
 use crosspoint_protocol::denom::Denom;
 
 use super::error::HandlerError;
@@ -94,7 +95,8 @@ pub fn pay_out(
     denom: &Denom,
     amount: Amount,
 ) -> Result<(), HandlerError> {
-    if state.member(account)?.is_some_and(|member| !member.suspended) {
+    let may_receive = state.member(account)?.is_some_and(|member| !member.suspended);
+    if Payout::to(may_receive) == Payout::Paid {
         credit(state, account, denom, amount)?;
         change_supply(state, denom, |s| Some(Supply { circulating: s.circulating.checked_add(amount)?, ..*s }))?;
         return Ok(());

@@ -52,8 +52,8 @@ pub fn time_out(
         None => return Ok(Done::Duplicate),
     };
     let verifier = verifier.map_err(Clone::clone)?;
-    let path = if client.closed { packet.ack_path() } else { packet.receipt_path() };
-    verifier.absent(id, &path, proof)?;
+    // No pause stands in the way of an end.
+    verifier.absent(id, &client.gate(false).timeout_path(packet), proof)?;
     let event = LockEvent::NonReceiptProven { consensus_time: verifier.time };
     end(state, id, sent, &event)
 }

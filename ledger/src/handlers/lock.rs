@@ -30,12 +30,7 @@ pub fn lock(
     let id = msg.client;
     let client = client::known(state, &id)?;
     let counterparty = client::counterparty(&client, &id)?;
-    if client.closed {
-        return Err(HandlerError::ClientClosed(id));
-    }
-    if client.paused || state.governance()?.paused {
-        return Err(HandlerError::Paused);
-    }
+    client.gate(state.governance()?.paused).check_open().map_err(client::shut(&id))?;
     client::check_usable(&client, &id, env.now)?;
     env.window(client.state.trusting_period()).check(env.now, msg.timeout, msg.claim_deadline)?;
     known_denom(state, &msg.denom)?;

@@ -2,6 +2,7 @@
 
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::denom::Received;
+use crosspoint_protocol::gate::{Arrival, ArrivalError};
 use crosspoint_protocol::htlc::{AckCause, HoldState};
 use crosspoint_protocol::ids::ClientId;
 use crosspoint_protocol::packet::Packet;
@@ -59,20 +60,16 @@ pub fn recv(
         });
     }
     let commitment = packet.commitment();
-    if let Some(receipt) = state.get(Space::Provable, &packet.receipt_path().to_bytes())? {
-        if receipt == commitment {
-            return Ok(Done::Duplicate);
+    let receipt = state.get(Space::Provable, &packet.receipt_path().to_bytes())?;
+    let gate = client.gate(state.governance()?.paused);
+    match gate.arrive(receipt.as_deref(), &commitment, packet.timeout, env.now) {
+        Ok(Arrival::New) => {}
+        Ok(Arrival::Duplicate) => return Ok(Done::Duplicate),
+        Err(ArrivalError::OtherPacket) => {
+            return Err(HandlerError::OtherPacket { client: id.clone(), sequence: packet.sequence });
         }
-        return Err(HandlerError::OtherPacket { client: id.clone(), sequence: packet.sequence });
-    }
-    if client.closed {
-        return Err(HandlerError::ClientClosed(id.clone()));
-    }
-    if client.paused || state.governance()?.paused {
-        return Err(HandlerError::Paused);
-    }
-    if env.now >= packet.timeout {
-        return Err(HandlerError::TimedOut { timeout: packet.timeout, now: env.now });
+        Err(ArrivalError::Gate(error)) => return Err(client::shut(id)(error)),
+        Err(ArrivalError::TimedOut { timeout, now }) => return Err(HandlerError::TimedOut { timeout, now }),
     }
     verifier.map_err(Clone::clone)?.member(id, &packet.commitment_path(), &commitment, proof)?;
 

@@ -4,6 +4,7 @@
 use alloy_primitives::B256;
 use crosspoint_light_proofs::{attested, tendermint};
 use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::gate::Gate;
 use crosspoint_protocol::htlc::{HoldState, LockState};
 use crosspoint_protocol::ids::{ChainId, ClientId, Height, Sequence, Timestamp};
 use crosspoint_protocol::packet::{Packet, hex_bytes};
@@ -81,6 +82,14 @@ pub struct Client {
     pub paused: bool,
     /// Whether governance closed it for good; the state it is closed at is the newest.
     pub closed: bool,
+}
+
+impl Client {
+    /// Which steps of a packet it lets through, on a chain that is paused as a whole or not.
+    #[must_use]
+    pub const fn gate(&self, chain_paused: bool) -> Gate {
+        Gate { paused: self.paused || chain_paused, closed: self.closed }
+    }
 }
 
 /// A light client's own state.
@@ -278,10 +287,7 @@ impl LightClient {
     #[must_use]
     pub fn same_counterparty(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Attested(old), Self::Attested(new)) => {
-                (old.evm_chain_id, old.genesis_hash, old.store_address, old.base_slot)
-                    == (new.evm_chain_id, new.genesis_hash, new.store_address, new.base_slot)
-            }
+            (Self::Attested(old), Self::Attested(new)) => old.same_counterparty(new),
             (Self::Tendermint(old), Self::Tendermint(new)) => old.chain_id == new.chain_id,
             (Self::Attested(_), Self::Tendermint(_)) | (Self::Tendermint(_), Self::Attested(_)) => false,
         }

@@ -411,6 +411,13 @@ impl ClientState {
         if now >= expiry { Err(AttestedError::Expired { expiry, now }) } else { Ok(()) }
     }
 
+    /// Whether `other` follows the same chain and the same store on it: what a client never changes.
+    #[must_use]
+    pub fn same_counterparty(&self, other: &Self) -> bool {
+        let of = |client: &Self| (client.evm_chain_id, client.genesis_hash, client.store_address, client.base_slot);
+        of(self) == of(other)
+    }
+
     fn check_not_frozen(&self) -> Result<(), AttestedError> {
         if self.frozen { Err(AttestedError::Frozen) } else { Ok(()) }
     }

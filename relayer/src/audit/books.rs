@@ -5,7 +5,8 @@ use crate::journal::{StandingTotals, Totals};
 use crate::route::Route;
 use crosspoint_adapters::chain::DenomSupply;
 use crosspoint_protocol::amount::Amount;
-use crosspoint_protocol::book::{HomeBook, VoucherBook};
+use crosspoint_protocol::audit::{Equation, Holdings, Pair, plus, sum};
+use crosspoint_protocol::book::HomeBook;
 use crosspoint_protocol::denom::{Denom, Received};
 use crosspoint_protocol::ids::{ChainId, ClientId, Height};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,19 +23,6 @@ pub(crate) struct Books {
     pub(crate) totals: BTreeMap<(ChainId, ClientId), Totals>,
 }
 
-/// Sums that stop at the ends of their range: an imbalance that large is reported as such, never as 0.
-fn signed(amount: Amount) -> i128 {
-    i128::try_from(amount.get()).unwrap_or(i128::MAX)
-}
-
-fn sum(amounts: impl IntoIterator<Item = Amount>) -> i128 {
-    amounts.into_iter().map(signed).fold(0, i128::saturating_add)
-}
-
-fn plus(a: Amount, b: Amount) -> Amount {
-    Amount::new(a.get().saturating_add(b.get()))
-}
-
 /// Keeps the difference that is farthest from 0, and a line for each that is not 0.
 #[derive(Default)]
 struct Verdict {
@@ -43,6 +31,11 @@ struct Verdict {
 }
 
 impl Verdict {
+    /// An equation of the protocol, `of` a place.
+    fn hold(&mut self, of: &dyn std::fmt::Display, equation: Equation) {
+        self.check(&format!("{of}: {}", equation.rule), equation.left, equation.right);
+    }
+
     fn check(&mut self, what: &str, left: i128, right: i128) {
         let off = left.saturating_sub(right);
         if off == 0 {
@@ -96,7 +89,7 @@ fn audit_denom(
             continue;
         }
         backed.insert((route.dest_chain.clone(), voucher.clone()));
-        return_holds = return_holds.saturating_add(signed(back.held));
+        return_holds = return_holds.saturating_add(sum([back.held]));
         pairs.push(audit_pair(route, voucher, book, &out, &back, far, &mut verdict));
     }
     for client in supply.home.keys() {
@@ -108,24 +101,22 @@ fn audit_denom(
     }
     let all_routed = supply.home.keys().all(|client| pairs.iter().any(|pair: &PairAudit| pair.client == *client));
     if all_routed {
-        verdict.check("return holds are not the returns held", signed(supply.return_holds), return_holds);
+        verdict.check("return holds are not the returns held", sum([supply.return_holds]), return_holds);
     }
-    let home = supply.home.values().fold((Amount::ZERO, Amount::ZERO), |(vault, locked), book| {
-        (plus(vault, book.vault), plus(locked, book.locked))
-    });
+    let holdings = holdings(supply);
+    let home = holdings.out;
     if let Some(issued) = supply.issued.filter(|_| !supply.denom.base_is_token_address()) {
-        let parts = [supply.circulating, home.0, home.1, supply.return_holds, supply.owed];
-        verdict.check("I1 the parts are not what was issued", sum(parts), signed(issued));
+        verdict.hold(chain, holdings.issue(issued));
         if supply.cap.is_some_and(|cap| issued > cap) {
-            let over = sum([issued]).saturating_sub(supply.cap.map_or(0, signed));
+            let over = sum([issued]).saturating_sub(sum(supply.cap));
             verdict.check("I1 more was issued than the cap allows", over, 0);
         }
     }
     if let Some(escrowed) = supply.escrowed {
-        let booked = sum([home.0, home.1, supply.return_holds, supply.owed]);
+        let booked = sum([home.vault, home.locked, supply.return_holds, supply.owed]);
         // More is no harm: anybody may give the escrow points for nothing.
         let what = "the escrow has fewer of the token than its books say";
-        verdict.check(what, signed(escrowed).min(booked), booked);
+        verdict.check(what, sum([escrowed]).min(booked), booked);
     }
     let total = |part: fn(&PairAudit) -> Amount| pairs.iter().map(part).fold(Amount::ZERO, plus);
     DenomAudit {
@@ -137,8 +128,8 @@ fn audit_denom(
         circulating: supply.circulating,
         owed: supply.owed,
         return_holds: supply.return_holds,
-        vault: home.0,
-        locked: home.1,
+        vault: home.vault,
+        locked: home.locked,
         held: total(|pair| pair.held),
         vouchers: total(|pair| pair.vouchers),
         in_flight: total(|pair| pair.in_flight),
@@ -165,35 +156,12 @@ fn audit_pair(
     let far_book = far.and_then(|far| far.voucher).unwrap_or_default();
     let pair = format!("{}/{}", route.source_chain, route.source_client);
     if let Some(far) = far {
-        check_voucher_supply(&route.dest_chain, far, &far_book, verdict);
+        verdict.hold(&route.dest_chain, holdings(far).vouchers(&far_book));
     }
-    let in_flight = [out.sent, out.voided, back.sent, back.voided];
-    let far_side = sum([far_book.circulating, far_book.held]).saturating_add(sum(in_flight));
-    let home_side = sum([book.vault, book.locked]);
-    verdict.check(
-        &format!("I3 {pair}: vouchers and points on their way are not what vault and locks hold"),
-        far_side,
-        home_side,
-    );
-    let vault = signed(out.settled).saturating_sub(sum([back.held, back.claimed, back.settled]));
-    verdict.check(&format!("I4 {pair}: the vault is not what settled less what returned"), signed(book.vault), vault);
-    let locked = sum([out.sent, out.held, out.claimed, out.voided]);
-    verdict.check(
-        &format!("I4 {pair}: the locks are not those of the packets that have not ended"),
-        signed(book.locked),
-        locked,
-    );
-    let returning = sum([back.sent, back.held, back.claimed, back.voided]);
-    verdict.check(
-        &format!("I2 {pair}: the vouchers on their way back are not those of the packets that have not ended"),
-        signed(far_book.returning),
-        returning,
-    );
-    verdict.check(
-        &format!("I2 {pair}: the vouchers held are not those of open holds"),
-        signed(far_book.held),
-        signed(out.held),
-    );
+    let [backing, others @ ..] = Pair { home: book, away: far_book, out: *out, back: *back }.equations();
+    for equation in [backing].into_iter().chain(others) {
+        verdict.hold(&pair, equation);
+    }
     PairAudit {
         client: route.source_client.clone(),
         other_chain: route.dest_chain.clone(),
@@ -203,18 +171,18 @@ fn audit_pair(
         locked: book.locked,
         held: far_book.held,
         vouchers: plus(far_book.circulating, far_book.returning),
-        in_flight: in_flight.into_iter().fold(Amount::ZERO, plus),
-        imbalance: far_side.saturating_sub(home_side),
+        in_flight: plus(out.in_flight(), back.in_flight()),
+        imbalance: backing.off(),
     }
 }
 
-/// I2: what holders have and what is owed to them is what the voucher book says circulates. Vouchers passed on to
-/// a third chain are in that chain's home book here.
-fn check_voucher_supply(chain: &ChainId, far: &DenomSupply, book: &VoucherBook, verdict: &mut Verdict) {
-    let passed_on = far.home.values().fold(0, |n: i128, book| n.saturating_add(sum([book.vault, book.locked])));
-    let counted = sum([far.circulating, far.owed]).saturating_add(passed_on);
-    let what = format!("I2 {chain}: the vouchers in accounts are not those in the book");
-    verdict.check(&what, counted, signed(book.circulating));
+/// Where a chain says that the points of a denom are.
+fn holdings(supply: &DenomSupply) -> Holdings {
+    let out = supply.home.values().fold(HomeBook::default(), |sum, book| HomeBook {
+        locked: plus(sum.locked, book.locked),
+        vault: plus(sum.vault, book.vault),
+    });
+    Holdings { circulating: supply.circulating, owed: supply.owed, return_holds: supply.return_holds, out }
 }
 
 /// Vouchers that no audited home chain accounts for, though it is in the cut: forged, or minted by a lie.

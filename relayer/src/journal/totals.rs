@@ -3,37 +3,20 @@
 use super::JournalError;
 use crate::life::{Life, Standing};
 use crosspoint_protocol::amount::Amount;
+pub use crosspoint_protocol::audit::StandingTotals;
 use crosspoint_protocol::denom::Denom;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Points of one denom sent through one client, by where they stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct StandingTotals {
-    /// Sent, not received.
-    pub sent: Amount,
-    /// In holds.
-    pub held: Amount,
-    /// Claimed, not settled yet.
-    pub claimed: Amount,
-    /// Voided or refused, not refunded yet.
-    pub voided: Amount,
-    /// Settled.
-    pub settled: Amount,
-    /// Refunded.
-    pub refunded: Amount,
-}
-
-impl StandingTotals {
-    fn slot(&mut self, standing: Standing) -> &mut Amount {
-        match standing {
-            Standing::Sent => &mut self.sent,
-            Standing::Held => &mut self.held,
-            Standing::Claimed => &mut self.claimed,
-            Standing::Voided => &mut self.voided,
-            Standing::Settled => &mut self.settled,
-            Standing::Refunded => &mut self.refunded,
-        }
+/// Where a packet's points are counted.
+const fn slot(totals: &mut StandingTotals, standing: Standing) -> &mut Amount {
+    match standing {
+        Standing::Sent => &mut totals.sent,
+        Standing::Held => &mut totals.held,
+        Standing::Claimed => &mut totals.claimed,
+        Standing::Voided => &mut totals.voided,
+        Standing::Settled => &mut totals.settled,
+        Standing::Refunded => &mut totals.refunded,
     }
 }
 
@@ -67,7 +50,7 @@ impl Totals {
         }
         if let Some((points, unread, anomaly)) = old {
             if let Some((denom, standing, amount)) = points {
-                let slot = self.denoms.entry(denom).or_default().slot(standing);
+                let slot = slot(self.denoms.entry(denom).or_default(), standing);
                 *slot = slot.checked_sub(amount).ok_or_else(range)?;
             }
             self.unread = self.unread.checked_sub(unread.into()).ok_or_else(range)?;
@@ -75,7 +58,7 @@ impl Totals {
         }
         let (points, unread, anomaly) = new;
         if let Some((denom, standing, amount)) = points {
-            let slot = self.denoms.entry(denom).or_default().slot(standing);
+            let slot = slot(self.denoms.entry(denom).or_default(), standing);
             *slot = slot.checked_add(amount).ok_or_else(range)?;
         }
         self.unread = self.unread.checked_add(unread.into()).ok_or_else(range)?;

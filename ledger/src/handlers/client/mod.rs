@@ -11,6 +11,7 @@ use crosspoint_light_proofs::jmt::{self, JmtError};
 use crosspoint_light_proofs::mpt::MptError;
 use crosspoint_light_proofs::tendermint::TendermintError;
 use crosspoint_light_proofs::{attested as attested_proofs, tendermint as tendermint_proofs};
+use crosspoint_protocol::gate::GateError;
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
 use crosspoint_protocol::path::Path;
 
@@ -185,6 +186,14 @@ fn freeze(state: &mut impl WriteState, id: &ClientId, mut client: Client, reason
     state.put_client(id, &client)?;
     state.emit(Event::ClientFrozen { client: id.clone(), reason });
     Ok(())
+}
+
+/// A new packet meets a closed or paused client.
+pub fn shut(id: &ClientId) -> impl Fn(GateError) -> HandlerError + '_ {
+    |error| match error {
+        GateError::Closed => HandlerError::ClientClosed(id.clone()),
+        GateError::Paused => HandlerError::Paused,
+    }
 }
 
 fn refusal<E: Into<LightClientError>>(id: &ClientId) -> impl Fn(E) -> HandlerError + '_ {
