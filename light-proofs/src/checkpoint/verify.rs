@@ -9,6 +9,9 @@ use crate::serde_hex;
 use crate::signature::{SignatureError, recover_ascending};
 use alloy_primitives::Address;
 
+/// How far ahead of `now` a header's time may be, in seconds; as in the contract.
+pub const MAX_CLOCK_DRIFT: u64 = 600;
+
 /// The newest header the client trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +91,14 @@ pub enum CheckpointError {
         /// The client's.
         trusted: Timestamp,
     },
+    /// The header's time is further ahead of `now` than clocks may drift.
+    #[error("the checkpoint's time {time} is too far ahead of {now}")]
+    FromTheFuture {
+        /// The checkpoint's.
+        time: Timestamp,
+        /// The time given.
+        now: Timestamp,
+    },
     /// More signatures than validators.
     #[error("{found} signatures by a set of {validators}")]
     TooManySignatures {
@@ -117,9 +128,9 @@ pub enum CheckpointError {
 
 /// Checks a checkpoint against the client; the client's next state.
 ///
-/// Believed iff the client is neither frozen nor expired, the chain is the client's, the set is the
-/// current one, the height rises, the time does not decrease, and `3 * signed power > 2 * total power`
-/// by strictly ascending signers.
+/// Believed iff the client is neither frozen nor expired, nor the checkpoint itself as old as that; the chain is the
+/// client's, the set is the current one, the height rises, the time does not decrease and is at most
+/// [`MAX_CLOCK_DRIFT`] ahead of `now`, and `3 * signed power > 2 * total power` by strictly ascending signers.
 pub fn verify_update(
     client: &ClientState,
     signed: &SignedCheckpoint,
@@ -127,6 +138,7 @@ pub fn verify_update(
 ) -> Result<ClientState, CheckpointError> {
     check_usable(client, now)?;
     let checkpoint = &signed.checkpoint;
+    check_age(client, checkpoint.time, now)?;
     check_statement(client, signed)?;
     if checkpoint.height <= client.latest.height {
         return Err(CheckpointError::HeightNotAbove { found: checkpoint.height, trusted: client.latest.height });
@@ -134,6 +146,9 @@ pub fn verify_update(
     check_quorum(signed)?;
     if checkpoint.time < client.latest.time {
         return Err(CheckpointError::TimeDecreases { found: checkpoint.time, trusted: client.latest.time });
+    }
+    if checkpoint.time.0 > now.0.saturating_add(MAX_CLOCK_DRIFT) {
+        return Err(CheckpointError::FromTheFuture { time: checkpoint.time, now });
     }
     Ok(ClientState {
         set_hash: checkpoint.next_set_hash,
@@ -169,7 +184,10 @@ pub fn check_conflict(client: &ClientState, signed: &SignedCheckpoint) -> Result
     check_quorum(signed)?;
     let (new, old) = (&signed.checkpoint, &client.latest);
     let conflict = match new.height.cmp(&old.height) {
-        std::cmp::Ordering::Equal => (new.time, new.app_hash) != (old.time, old.app_hash),
+        // The client's set is the next one that the trusted header named.
+        std::cmp::Ordering::Equal => {
+            (new.time, new.app_hash, new.next_set_hash) != (old.time, old.app_hash, client.set_hash)
+        }
         std::cmp::Ordering::Greater => new.time < old.time,
         std::cmp::Ordering::Less => new.time > old.time,
     };
@@ -182,11 +200,12 @@ fn check_not_frozen(client: &ClientState) -> Result<(), CheckpointError> {
 
 fn check_usable(client: &ClientState, now: Timestamp) -> Result<(), CheckpointError> {
     check_not_frozen(client)?;
-    let expiry = Timestamp(client.latest.time.0.saturating_add(client.trusting_period));
-    if now >= expiry {
-        return Err(CheckpointError::Expired { expiry, now });
-    }
-    Ok(())
+    check_age(client, client.latest.time, now)
+}
+
+fn check_age(client: &ClientState, time: Timestamp, now: Timestamp) -> Result<(), CheckpointError> {
+    let expiry = Timestamp(time.0.saturating_add(client.trusting_period));
+    if now >= expiry { Err(CheckpointError::Expired { expiry, now }) } else { Ok(()) }
 }
 
 fn check_statement(client: &ClientState, signed: &SignedCheckpoint) -> Result<(), CheckpointError> {

@@ -2,7 +2,7 @@ use crate::support::{high_s, keys};
 use alloy_primitives::Address;
 use crosspoint_light_proofs::checkpoint::{
     BindingError, BridgeSet, BridgeValidator, Checkpoint, CheckpointError, ClientState, KeyBinding, Latest,
-    MAX_VALIDATORS, SetError, SignedCheckpoint, check_conflict, check_misbehaviour, verify_update,
+    MAX_CLOCK_DRIFT, MAX_VALIDATORS, SetError, SignedCheckpoint, check_conflict, check_misbehaviour, verify_update,
 };
 use crosspoint_light_proofs::signature::{SignatureError, SigningKey};
 use crosspoint_protocol::ids::{Height, Timestamp};
@@ -305,4 +305,31 @@ fn keys_are_bound_only_by_both_signatures_on_this_chain() {
     }
     let text = serde_json::to_string(&good).unwrap();
     assert_eq!(serde_json::from_str::<KeyBinding>(&text).unwrap(), good);
+}
+
+#[test]
+fn a_checkpoint_is_neither_from_the_future_nor_older_than_trust() {
+    let (keys, client, good) = world();
+    let at = |time: u64| {
+        let mut signed = good.clone();
+        signed.checkpoint.time = Timestamp(time);
+        resign(&signed, &keys)
+    };
+    assert!(verify_update(&client, &at(NOW.0 + MAX_CLOCK_DRIFT), NOW).is_ok());
+    let early = at(NOW.0 + MAX_CLOCK_DRIFT + 1);
+    let time = early.checkpoint.time;
+    assert_eq!(verify_update(&client, &early, NOW), Err(CheckpointError::FromTheFuture { time, now: NOW }));
+    // As old as that, it is no evidence of a clock that runs backwards either.
+    let expired = verify_update(&client, &at(999), Timestamp(1_599));
+    assert_eq!(expired, Err(CheckpointError::Expired { expiry: Timestamp(1_599), now: Timestamp(1_599) }));
+}
+
+#[test]
+fn another_next_set_at_the_trusted_height_is_a_conflict() {
+    let (keys, client, good) = world();
+    let client = verify_update(&client, &good, NOW).unwrap();
+    assert_eq!(check_conflict(&client, &good), Err(CheckpointError::NoConflict));
+    let mut other = good;
+    other.checkpoint.next_set_hash = [9; 32];
+    assert_eq!(check_conflict(&client, &resign(&other, &keys)), Ok(()));
 }
