@@ -1,0 +1,359 @@
+//! `CheckpointClient.sol` against `crosspoint_light_proofs::checkpoint`: the same updates and the same evidence, valid
+//! and not, to both; the same verdict, and the same state after it.
+
+use crate::evm_support::native::{client, validators};
+use crate::on_chain::{OnChain, Sent};
+use crate::{Rng, run};
+use alloy::primitives::Address;
+use crosspoint_adapters::evm::calldata;
+use crosspoint_adapters::evm::contracts::ICheckpointClient::{misbehaviourCall, updateCall};
+use crosspoint_adapters::evm::contracts::ICrosspointRegistry;
+use crosspoint_adapters::evm::record::client_word;
+use crosspoint_light_proofs::checkpoint::{
+    BridgeSet, BridgeValidator, Checkpoint, CheckpointError, ClientState, Latest, SignedCheckpoint, check_conflict,
+    check_misbehaviour, verify_update,
+};
+use crosspoint_light_proofs::signature::SigningKey;
+use crosspoint_protocol::ids::{ChainId, Height, Timestamp};
+use std::collections::BTreeMap;
+
+alloy::sol!("../contracts/src/interfaces/ILightClient.sol");
+
+/// How many events a run has, unless it is told.
+const STEPS: u64 = 1_500;
+const TRUSTING_PERIOD: u64 = 5_000;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Trusts,
+    Knows,
+    Freezes,
+    Refuses,
+}
+
+/// Keys with powers, ascending by address.
+#[derive(Clone)]
+struct Set {
+    keys: Vec<SigningKey>,
+    set: BridgeSet,
+}
+
+impl Set {
+    /// One of a few sets; two of them share keys.
+    fn number(n: u64) -> Self {
+        let mut keys = validators(1 + 2 * n as u8, 4);
+        keys.sort_by_key(SigningKey::address);
+        let power = |(at, key): (usize, &SigningKey)| BridgeValidator { address: key.address(), power: 1 + at as u64 };
+        let set = BridgeSet::new(keys.iter().enumerate().map(power).collect()).unwrap();
+        Self { keys, set }
+    }
+}
+
+/// A checkpoint with signatures, and how the contract reads it.
+struct Update {
+    signed: SignedCheckpoint,
+    at: Vec<u8>,
+    what: &'static str,
+}
+
+struct Twins {
+    chain: OnChain,
+    contract: Address,
+    rust: ClientState,
+    /// What both trust in this generation.
+    trusted: Vec<Checkpoint>,
+    current: u64,
+    rng: Rng,
+    seen: BTreeMap<(String, Verdict), u64>,
+}
+
+fn chain_id() -> ChainId {
+    "sim-1".parse().unwrap()
+}
+
+fn word() -> alloy::primitives::B256 {
+    client_word(&client("checkpoint-0")).into()
+}
+
+/// The update's bytes with exactly these signatures, good or not (`contracts/README.md`, "Byte formats").
+fn encode(checkpoint: &Checkpoint, set: &BridgeSet, signatures: &BTreeMap<usize, [u8; 65]>) -> Vec<u8> {
+    let header = calldata::header(checkpoint);
+    // Form 2 names the next set also where it is the same one.
+    let mut at = [&[2][..], &header[..48], &checkpoint.next_set_hash].concat();
+    at.push(set.validators().len() as u8);
+    for validator in set.validators() {
+        at.extend_from_slice(validator.address.as_slice());
+        at.extend_from_slice(&[0; 4]);
+        at.extend_from_slice(&validator.power.to_be_bytes());
+    }
+    let mut bitmap = vec![0_u8; set.validators().len().div_ceil(8)];
+    signatures.keys().for_each(|index| bitmap[index / 8] |= 1 << (index % 8));
+    at.extend_from_slice(&bitmap);
+    for signature in signatures.values() {
+        let mut compact = signature[..64].to_vec();
+        compact[32] |= (signature[64] - 27) << 7;
+        at.extend_from_slice(&compact);
+    }
+    at
+}
+
+/// The other form of a signature: `n - s`, the other parity.
+fn high_s(signature: &[u8; 65]) -> [u8; 65] {
+    use alloy::primitives::{U256, uint};
+    const ORDER: U256 = uint!(0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141_U256);
+    let mut other = *signature;
+    let s = U256::from_be_slice(&signature[32..64]);
+    other[32..64].copy_from_slice(&(ORDER - s).to_be_bytes::<32>());
+    other[64] = 27 + 28 - signature[64];
+    other
+}
+
+impl Twins {
+    async fn start(rng: Rng) -> Self {
+        let mut chain = OnChain::start(|plan| {
+            plan.clients[0].rules.trusting_period = TRUSTING_PERIOD;
+        })
+        .await;
+        let registry = chain.world.chain.registry();
+        let info = chain.read(registry, &ICrosspointRegistry::clientInfoCall { client: word() }).await;
+        // Both start anew from one anchor: the deployment's has expired by then.
+        let latest = Latest { height: Height(0), time: Timestamp(0), app_hash: [0; 32] };
+        let rust = ClientState {
+            chain_id: chain_id(),
+            set_hash: [0; 32],
+            latest,
+            trusting_period: TRUSTING_PERIOD,
+            frozen: false,
+            generation: 1,
+        };
+        chain.now += TRUSTING_PERIOD;
+        let mut twins =
+            Self { chain, contract: info.lightClient, rust, trusted: vec![], current: 0, rng, seen: BTreeMap::new() };
+        twins.reanchor().await;
+        twins
+    }
+
+    /// Governance sets both to a new anchor: above all that was signed before, as it should.
+    async fn reanchor(&mut self) {
+        self.current = self.rng.below(3);
+        let set_hash = Set::number(self.current).set.hash();
+        let anchor = Checkpoint {
+            chain_id: chain_id(),
+            height: Height(self.rust.latest.height.0.max(1_000) + 50),
+            time: Timestamp(self.chain.now - self.rng.below(10)),
+            app_hash: [1; 32],
+            set_hash,
+            next_set_hash: set_hash,
+        };
+        let call = ICrosspointRegistry::reanchorCall { client: word(), anchor: calldata::header(&anchor).into() };
+        if let Sent::Reverted(why) = self.chain.decide(&call).await {
+            panic!("the registry does not re-anchor: {why}");
+        }
+        let latest = Latest { height: anchor.height, time: anchor.time, app_hash: anchor.app_hash };
+        let generation = self.rust.generation + 1;
+        self.rust = ClientState { set_hash, latest, frozen: false, generation, ..self.rust.clone() };
+        self.trusted = vec![anchor];
+    }
+
+    /// A checkpoint near what is trusted, with at most one thing wrong with its signatures.
+    fn update(&mut self) -> Update {
+        let latest = self.rust.latest;
+        let known = self.rng.one_in(8);
+        let next = if self.rng.one_in(4) { self.rng.below(3) } else { self.current };
+        let wrong_set = self.rng.one_in(12);
+        let signer = Set::number(if wrong_set { (self.current + 1) % 3 } else { self.current });
+        let height = match self.rng.below(8) {
+            0 => latest.height.0,
+            1 => latest.height.0 - 1 - self.rng.below(3),
+            _ => latest.height.0 + 1 + self.rng.below(5),
+        };
+        let time = match self.rng.below(12) {
+            0 => latest.time.0 - 1 - self.rng.below(3),
+            1 => self.chain.now + 599 + self.rng.below(4),
+            2 => latest.time.0,
+            _ => latest.time.0 + self.rng.below(8),
+        };
+        let mut checkpoint = Checkpoint {
+            chain_id: chain_id(),
+            height: Height(height),
+            time: Timestamp(time),
+            app_hash: [1 + self.rng.below(3) as u8; 32],
+            set_hash: signer.set.hash(),
+            next_set_hash: Set::number(next).set.hash(),
+        };
+        if known {
+            checkpoint = self.rng.pick(&self.trusted).clone();
+            let signer = (0..3).map(Set::number).find(|set| set.set.hash() == checkpoint.set_hash).unwrap();
+            return self.sign(checkpoint, &signer);
+        }
+        self.sign(checkpoint, &signer)
+    }
+
+    fn sign(&mut self, checkpoint: Checkpoint, signer: &Set) -> Update {
+        let mut signatures: BTreeMap<usize, [u8; 65]> =
+            signer.keys.iter().enumerate().map(|(at, key)| (at, checkpoint.sign(key))).collect();
+        let mut signed = checkpoint.clone();
+        // Powers are 1 to 4 of 10: of some subsets it takes more than two thirds.
+        let what = match self.rng.below(10) {
+            0 | 1 => {
+                for at in 0..4 {
+                    if self.rng.one_in(2) {
+                        signatures.remove(&at);
+                    }
+                }
+                "a subset"
+            }
+            2 => {
+                let at = self.rng.below(4) as usize;
+                signatures.insert(at, high_s(&signatures[&at]));
+                "high s"
+            }
+            3 => {
+                let (at, bit) = (self.rng.below(4) as usize, self.rng.below(512) as usize);
+                signatures.get_mut(&at).unwrap()[bit / 8] ^= 1 << (bit % 8);
+                "a changed signature"
+            }
+            4 => {
+                let stranger = SigningKey::from_bytes([99; 32]).unwrap();
+                signatures.insert(0, checkpoint.sign(&stranger));
+                "a stranger"
+            }
+            5 => {
+                let twice = signatures[&1];
+                signatures.insert(2, twice);
+                "one signer twice"
+            }
+            6 => {
+                signed.chain_id = "sim-2".parse().unwrap();
+                signatures = signer.keys.iter().enumerate().map(|(at, key)| (at, signed.sign(key))).collect();
+                "another chain"
+            }
+            _ => "all",
+        };
+        let at = encode(&checkpoint, &signer.set, &signatures);
+        let signatures = signatures.into_values().collect();
+        Update {
+            signed: SignedCheckpoint { checkpoint: signed, set: signer.set.clone(), next_set: None, signatures },
+            at,
+            what,
+        }
+    }
+
+    /// What the Rust client makes of an update. Contradictions of states older than the newest are for evidence.
+    fn judge(&self, update: &SignedCheckpoint, now: Timestamp) -> Verdict {
+        // What it knows it takes without a look at signatures; which chain they are for is only in those.
+        let checkpoint = Checkpoint { chain_id: chain_id(), ..update.checkpoint.clone() };
+        let fresh = now.0 < checkpoint.time.0 + TRUSTING_PERIOD;
+        if !self.rust.frozen && fresh && self.trusted.contains(&checkpoint) {
+            return Verdict::Knows;
+        }
+        match verify_update(&self.rust, update, now) {
+            Ok(_) => Verdict::Trusts,
+            Err(CheckpointError::HeightNotAbove { found, trusted }) if found < trusted => Verdict::Refuses,
+            Err(CheckpointError::HeightNotAbove { .. } | CheckpointError::TimeDecreases { .. })
+                if check_conflict(&self.rust, update).is_ok() =>
+            {
+                Verdict::Freezes
+            }
+            Err(_) => Verdict::Refuses,
+        }
+    }
+
+    async fn submit(&mut self) {
+        let update = self.update();
+        let time = self.chain.now + 1 + self.rng.below(3);
+        let expected = self.judge(&update.signed, Timestamp(time));
+        let before = self.rust.clone();
+        match expected {
+            Verdict::Trusts => {
+                self.rust = verify_update(&self.rust, &update.signed, Timestamp(time)).unwrap();
+                self.trusted.push(update.signed.checkpoint.clone());
+                // The contract keeps each state until one 64 blocks higher takes its place.
+                let kept = self.rust.latest.height.0 - 63;
+                self.trusted.retain(|checkpoint| checkpoint.height.0 >= kept);
+                self.current = (0..3).find(|n| Set::number(*n).set.hash() == self.rust.set_hash).unwrap();
+            }
+            Verdict::Freezes => self.rust.frozen = true,
+            Verdict::Knows | Verdict::Refuses => {}
+        }
+        let call = updateCall { client: word(), state: update.at.into() };
+        let sent = self.chain.anybody(time, self.contract, &call).await;
+        let (height, what) = (update.signed.checkpoint.height, update.what);
+        self.compare(format!("update, {what}"), &format!("{height} at {time}"), &before, sent, expected).await;
+    }
+
+    /// Two certificates by the current set, over heights not below the newest trusted state.
+    async fn accuse(&mut self) {
+        let signer = Set::number(self.current);
+        let root = self.trusted.last().unwrap().clone();
+        let mut sides = vec![];
+        for _ in 0..2 {
+            let checkpoint = Checkpoint {
+                chain_id: chain_id(),
+                height: Height(root.height.0 + self.rng.below(2)),
+                time: Timestamp(root.time.0 + self.rng.below(3)),
+                app_hash: [1 + self.rng.below(2) as u8; 32],
+                set_hash: signer.set.hash(),
+                next_set_hash: signer.set.hash(),
+            };
+            sides.push(self.sign(checkpoint, &signer));
+        }
+        let (one, other) = (&sides[0], &sides[1]);
+        let before = self.rust.clone();
+        let expected = match check_misbehaviour(&self.rust, &one.signed, &other.signed) {
+            Ok(()) => Verdict::Freezes,
+            Err(_) => Verdict::Refuses,
+        };
+        self.rust.frozen |= expected == Verdict::Freezes;
+        let time = self.chain.now + 1;
+        let call = misbehaviourCall {
+            client: word(),
+            trusted: calldata::header(&root).into(),
+            a: one.at.clone().into(),
+            b: other.at.clone().into(),
+        };
+        let sent = self.chain.anybody(time, self.contract, &call).await;
+        let what = format!("{} and {}", one.what, other.what);
+        self.compare("evidence".into(), &what, &before, sent, expected).await;
+    }
+
+    async fn compare(&mut self, event: String, detail: &str, before: &ClientState, sent: Sent, expected: Verdict) {
+        let status = self.chain.read(self.contract, &ILightClient::statusCall { client: word() }).await;
+        let reverted = match &sent {
+            Sent::Done(_) => None,
+            Sent::Reverted(why) => Some(why.clone()),
+        };
+        let found = match &reverted {
+            Some(_) => Verdict::Refuses,
+            None if status.frozen => Verdict::Freezes,
+            None if (status.height, status.time) != (before.latest.height.0, before.latest.time.0) => Verdict::Trusts,
+            None => Verdict::Knows,
+        };
+        assert_eq!(found, expected, "{event}, {detail}: the contract ({reverted:?}) and the Rust client");
+        let rust = &self.rust;
+        let of_contract = (status.height, status.time, status.setHash.0, status.frozen);
+        let of_rust = (rust.latest.height.0, rust.latest.time.0, rust.set_hash, rust.frozen);
+        assert_eq!(of_contract, of_rust, "{event}, {detail}: the states after it");
+        *self.seen.entry((event, found)).or_default() += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_checkpoint_contract_and_the_rust_client_give_the_same_verdicts() {
+    let (rng, steps) = run("checkpoint", STEPS);
+    let mut twins = Twins::start(rng).await;
+    for _ in 0..steps {
+        let expired = twins.chain.now + 1 >= twins.rust.latest.time.0 + TRUSTING_PERIOD;
+        match twins.rng.below(30) {
+            // A while of silence: some of them longer than trust lasts.
+            0 => twins.chain.now += twins.rng.below(TRUSTING_PERIOD),
+            1..=4 if twins.rust.frozen || expired => twins.reanchor().await,
+            5..=7 if !expired => twins.accuse().await,
+            _ => twins.submit().await,
+        }
+    }
+    println!("verdicts: {:?}", twins.seen);
+    for verdict in [Verdict::Trusts, Verdict::Knows, Verdict::Freezes, Verdict::Refuses] {
+        assert!(steps < STEPS || twins.seen.keys().any(|(_, seen)| *seen == verdict), "never {verdict:?}");
+    }
+}
