@@ -124,6 +124,7 @@ async fn a_quorum_signs_a_final_header_and_the_light_client_believes_it() {
         genesis_hash: genesis.hash,
         attestors: pool.settings().attestors.clone(),
         epoch: 0,
+        past: vec![],
         latest: Latest {
             number: Height(0),
             hash: genesis.hash,

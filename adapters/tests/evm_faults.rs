@@ -71,6 +71,7 @@ async fn follower(world: &World) -> Follower {
         genesis_hash,
         attestors,
         epoch: 0,
+        past: vec![],
         latest,
         trusting_period: 14 * 24 * 3600,
         frozen: false,

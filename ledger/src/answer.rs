@@ -268,6 +268,7 @@ impl Query<'_> {
     fn client(&self, id: &ClientId) -> Result<ClientView, QueryError> {
         let client = self.view.client(id)?.ok_or_else(|| QueryError::NotFound(format!("client {id}")))?;
         let (height, time) = client.state.trusted();
+        let newest = self.view.consensus(id, client.state.generation(), height)?;
         Ok(ClientView {
             client: id.clone(),
             client_type: client.state.type_name().into(),
@@ -275,6 +276,7 @@ impl Query<'_> {
             counterparty_client: client.counterparty,
             trusted: TipView { height, time },
             trusted_hash: client.state.trusted_hash().to_vec(),
+            signers: client.state.signers(newest.as_ref()),
             trusting_period: client.state.trusting_period(),
             frozen: client.state.frozen(),
             closed: client.closed,

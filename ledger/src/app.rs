@@ -313,6 +313,7 @@ pub(crate) fn refused(error: &TxError) -> TxResult {
         | TxError::NotCanonical
         | TxError::MessageCount(_)
         | TxError::ItemCount(_)
+        | TxError::TooHeavy(_)
         | TxError::Field { .. } => code::MALFORMED,
     };
     TxResult { code, log: error.to_string(), events: vec![], sender: None, nonce: 0 }

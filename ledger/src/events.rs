@@ -333,6 +333,13 @@ events! {
         /// The header's time.
         time: Timestamp,
     }
+    /// The attestors of a client handed over to others.
+    AttestorsRotated = "attestors_rotated" {
+        /// The client.
+        client: ClientId,
+        /// The epoch of the new ones.
+        epoch: u64,
+    }
     /// A client was frozen by evidence.
     ClientFrozen = "client_frozen" {
         /// The client.

@@ -19,6 +19,7 @@
 //!
 //! `/store` and `/supply` answer at any retained height; the others at the newest one alone.
 
+use crosspoint_light_proofs::ethereum_pos::{self, Network};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::book::{HomeBook, VoucherBook};
 use crosspoint_protocol::denom::Denom;
@@ -109,7 +110,7 @@ pub struct DenomView {
 pub struct ClientView {
     /// Its id here.
     pub client: ClientId,
-    /// `attested` or `tendermint`.
+    /// `attested`, `tendermint`, `qbft` or `ethereum-pos`.
     pub client_type: String,
     /// The chain it follows.
     pub counterparty_chain: ChainId,
@@ -117,9 +118,12 @@ pub struct ClientView {
     pub counterparty_client: Option<ClientId>,
     /// The newest state it trusts.
     pub trusted: TipView,
-    /// Attested clients: the hash of the trusted header; else empty.
+    /// The hash of the trusted header; for `ethereum-pos` the root of the beacon block.
     #[serde(with = "hex_bytes")]
     pub trusted_hash: Vec<u8>,
+    /// Who signs.
+    #[serde(default)]
+    pub signers: SignersView,
     /// For how many seconds after its header's time a state may be used.
     pub trusting_period: u64,
     /// Whether evidence froze it.
@@ -132,6 +136,27 @@ pub struct ClientView {
     pub generation: u64,
     /// The number of the next packet sent through it.
     pub next_sequence: Sequence,
+}
+
+/// What a client knows of those who sign for its chain, as far as whoever brings it updates must know it too.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum SignersView {
+    /// The trusted header says it all.
+    #[default]
+    InHeader,
+    /// Attestors.
+    Attestors {
+        /// How often they have changed.
+        epoch: u64,
+    },
+    /// Sync committees.
+    SyncCommittees {
+        /// The network they serve.
+        network: Box<Network>,
+        /// The state that is trusted, with the roots of the committees.
+        state: ethereum_pos::ConsensusState,
+    },
 }
 
 /// Which packet.

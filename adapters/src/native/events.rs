@@ -142,6 +142,7 @@ fn packet_event(event: Event) -> Option<PacketEvent> {
         | Event::ClientCreated { .. }
         | Event::CounterpartyRegistered { .. }
         | Event::ClientUpdated { .. }
+        | Event::AttestorsRotated { .. }
         | Event::ClientFrozen { .. }
         | Event::ClientReanchored { .. }
         | Event::ClientClosed { .. }

@@ -124,7 +124,7 @@ pub struct Candidate {
     pub nonce: u64,
     /// The sender's next nonce by the committed state.
     pub next_nonce: u64,
-    /// What its results may take ([`crate::tx::weight`]).
+    /// What it costs ([`crate::tx::weight`]).
     pub weight: usize,
 }
 

@@ -20,9 +20,8 @@ use crate::genesis::{self, Genesis};
 
 /// Most bytes of transactions in a block.
 pub const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
-/// Most that a block's results may take, by the weight of its transactions: a reader must be able to get them in one
-/// answer, or it could never read on. Adapters take 32 MiB by default.
-pub const MAX_BLOCK_WEIGHT: usize = 24 * 1024 * 1024;
+/// Most that a block's results and the signatures in it may take, by the weight of its transactions.
+pub const MAX_BLOCK_WEIGHT: usize = crate::tx::MAX_WEIGHT;
 /// Most transactions in a block.
 pub const MAX_BLOCK_TXS: usize = 20_000;
 

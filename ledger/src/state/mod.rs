@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod keys;
+pub mod light_client;
 pub mod overlay;
 pub mod records;
 pub mod set_hash;

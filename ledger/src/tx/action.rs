@@ -2,6 +2,8 @@
 //! governors can read what they approve.
 
 use alloy_primitives::{Address as EvmAddress, B256, Bytes};
+use crosspoint_light_proofs::ethereum_pos::{Bootstrap, Network};
+use crosspoint_light_proofs::qbft::Encoding;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ChainId, ClientId};
@@ -165,6 +167,10 @@ pub enum ClientSpec {
     Attested(AttestedSpec),
     /// A CometBFT chain, by its commits.
     Tendermint(TendermintSpec),
+    /// A consortium EVM chain, by the seals of its validators.
+    Qbft(QbftSpec),
+    /// Ethereum, by its sync committees.
+    EthereumPos(Box<EthereumPosSpec>),
 }
 
 /// An EVM chain and who attests to it.
@@ -199,6 +205,44 @@ pub struct TendermintSpec {
     pub chain_id: ChainId,
     /// The signed header trusted to begin with, with its validator set, as the client's updates are encoded.
     pub header: Bytes,
+    /// For how many seconds after its header's time a state may be used.
+    pub trusting_period: u64,
+}
+
+/// A consortium EVM chain and where its trust begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QbftSpec {
+    /// Its EIP-155 chain id. Our name for the chain is `eip155-N`.
+    pub chain_id: u64,
+    /// How it seals its headers.
+    pub encoding: Encoding,
+    /// The gateway contract.
+    pub gateway: EvmAddress,
+    /// Where its `commitments` mapping lies (docs/protocol.md, EVM storage).
+    pub base_slot: B256,
+    /// The RLP of the header trusted to begin with, with its seals.
+    pub header: Bytes,
+    /// For how many seconds after its header's time a state may be used.
+    pub trusting_period: u64,
+}
+
+/// Ethereum or a test network of its kind, and where its trust begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EthereumPosSpec {
+    /// Its EIP-155 chain id. Our name for the chain is `eip155-N`.
+    pub chain_id: u64,
+    /// The beacon chain: sizes, clock, and every fork up to the newest that is scheduled.
+    pub network: Network,
+    /// The gateway contract.
+    pub gateway: EvmAddress,
+    /// Where its `commitments` mapping lies (docs/protocol.md, EVM storage).
+    pub base_slot: B256,
+    /// The root of the finalized beacon block trusted to begin with: what governors compare.
+    pub block_root: B256,
+    /// That block's header and sync committee, as beacon nodes serve them for its root.
+    pub bootstrap: Bootstrap,
     /// For how many seconds after its header's time a state may be used.
     pub trusting_period: u64,
 }

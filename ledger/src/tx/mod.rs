@@ -25,6 +25,10 @@ pub const MAX_MSGS: usize = 256;
 /// Most items of all batch messages of a transaction together.
 pub const MAX_ITEMS: usize = 512;
 
+/// Most that a transaction may weigh, and a block's transactions together ([`weight`]): a reader must be able to get a
+/// block's results in one answer, or it could never read on. Adapters take 32 MiB by default.
+pub const MAX_WEIGHT: usize = 24 * 1024 * 1024;
+
 const DOMAIN: &[u8] = b"crosspoint/tx/v1";
 
 /// Why bytes are not a transaction that can be looked at further.
@@ -51,6 +55,9 @@ pub enum TxError {
     /// Too many items.
     #[error("a transaction has at most {MAX_ITEMS} items in all its batches, not {0}")]
     ItemCount(usize),
+    /// More signatures or results than a block has room for.
+    #[error("a transaction weighs at most {MAX_WEIGHT}, not {0}; send its updates in transactions of their own")]
+    TooHeavy(usize),
     /// A field of a message is invalid.
     #[error("message {index}: {field}: {reason}")]
     Field {

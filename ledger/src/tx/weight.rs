@@ -6,7 +6,7 @@
 
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-use super::{MAX_ITEMS, MAX_MSGS, TxError};
+use super::{MAX_ITEMS, MAX_MSGS, MAX_WEIGHT, TxError};
 
 /// Bytes of results, written as JSON, that a transaction takes at most beside its messages.
 const TX: usize = 256;
@@ -18,6 +18,15 @@ const LOCK: usize = 3 * 1024;
 const ITEM: usize = 1024;
 /// The same per byte: what a transaction carries may come back in an event, as hex and once more as text.
 const BYTE: usize = 3;
+// Signatures of client updates and evidence are paid for in the same unit. A block weighs at most 24 MiB; about 25 per
+// microsecond keep what it verifies to about a second.
+/// For one update or piece of evidence: two pairings, as it is verified once more when it is refused.
+const UPDATE: usize = 96 * 1024;
+/// For each byte of it. A signature has 64 bytes or more, takes about 50 microseconds, and is verified twice at most.
+const UPDATE_BYTE: usize = 40;
+
+/// Bytes of a transaction around its body: the key, the signature, their heads.
+const ENVELOPE: usize = 128;
 
 /// Field numbers of [`super::wire`].
 mod field {
@@ -27,7 +36,10 @@ mod field {
     pub(super) const CLAIM: u32 = 5;
     pub(super) const VOID: u32 = 6;
     pub(super) const RELAY: u32 = 7;
+    pub(super) const MISBEHAVIOUR: u32 = 8;
     pub(super) const BATCH_ITEMS: u32 = 1;
+    pub(super) const EVIDENCE: u32 = 2;
+    pub(super) const RELAY_UPDATE: u32 = 3;
     pub(super) const RELAY_ITEMS: u32 = 5;
 }
 
@@ -37,9 +49,12 @@ struct Counts {
     messages: usize,
     locks: usize,
     items: usize,
+    updates: usize,
+    update_bytes: usize,
 }
 
-/// Fails if the transaction has more messages, or more items in all its batches together, than any may.
+/// Fails if the transaction has more messages, or more items in all its batches together, than any may, or is too heavy
+/// for any block.
 pub(super) fn check(body: &[u8]) -> Result<(), TxError> {
     let counts = count_body(body).ok_or(TxError::Protobuf)?;
     if counts.messages > MAX_MSGS {
@@ -48,10 +63,12 @@ pub(super) fn check(body: &[u8]) -> Result<(), TxError> {
     if counts.items > MAX_ITEMS {
         return Err(TxError::ItemCount(counts.items));
     }
-    Ok(())
+    let weight = counts.weight(body.len().saturating_add(ENVELOPE));
+    if weight > MAX_WEIGHT { Err(TxError::TooHeavy(weight)) } else { Ok(()) }
 }
 
-/// What a transaction's results may take at most, in bytes of JSON. Bytes that are no transaction weigh what they are.
+/// What a transaction costs at most: what its results take, in bytes of JSON, and the signatures that it has verified.
+/// Bytes that are no transaction weigh what they are.
 #[must_use]
 pub fn weight(tx: &[u8]) -> usize {
     let mut counts = Counts::default();
@@ -60,15 +77,23 @@ pub fn weight(tx: &[u8]) -> usize {
             counts = count_body(body).unwrap_or_default();
         }
     });
-    [
-        TX,
-        tx.len().saturating_mul(BYTE),
-        counts.messages.saturating_mul(MESSAGE),
-        counts.locks.saturating_mul(LOCK),
-        counts.items.saturating_mul(ITEM),
-    ]
-    .into_iter()
-    .fold(0, usize::saturating_add)
+    counts.weight(tx.len())
+}
+
+impl Counts {
+    fn weight(self, len: usize) -> usize {
+        [
+            TX,
+            len.saturating_mul(BYTE),
+            self.messages.saturating_mul(MESSAGE),
+            self.locks.saturating_mul(LOCK),
+            self.items.saturating_mul(ITEM),
+            self.updates.saturating_mul(UPDATE),
+            self.update_bytes.saturating_mul(UPDATE_BYTE),
+        ]
+        .into_iter()
+        .fold(0, usize::saturating_add)
+    }
 }
 
 fn count_body(body: &[u8]) -> Option<Counts> {
@@ -82,18 +107,23 @@ fn count_body(body: &[u8]) -> Option<Counts> {
         add(&mut counts.messages);
         // A message that names its kind twice is merged when it is decoded, so every part counts.
         let read = each_field(msg, |kind, batch| {
-            let items = match kind {
+            let (items, update) = match kind {
                 field::LOCK => {
                     add(&mut counts.locks);
                     return;
                 }
-                field::CLAIM | field::VOID => field::BATCH_ITEMS,
-                field::RELAY => field::RELAY_ITEMS,
+                field::CLAIM | field::VOID => (Some(field::BATCH_ITEMS), None),
+                field::RELAY => (Some(field::RELAY_ITEMS), Some(field::RELAY_UPDATE)),
+                field::MISBEHAVIOUR => (None, Some(field::EVIDENCE)),
                 _ => return,
             };
-            let read = each_field(batch, |number, _| {
-                if number == items {
+            let read = each_field(batch, |number, bytes| {
+                if Some(number) == items {
                     add(&mut counts.items);
+                }
+                if Some(number) == update {
+                    add(&mut counts.updates);
+                    counts.update_bytes = counts.update_bytes.saturating_add(bytes.len());
                 }
             });
             sound &= read.is_some();
@@ -172,5 +202,26 @@ mod tests {
         let lock = wire::Msg { kind: Some(wire::Kind::Lock(wire::Lock::default())) };
         assert!(weight(&tx(vec![lock])) > LOCK);
         assert_eq!(weight(&[0xff; 10]), TX + 10 * BYTE);
+    }
+
+    #[test]
+    fn signatures_are_paid_for_in_updates_and_in_evidence() {
+        let bytes = 64 * 100;
+        let relay = wire::Relay { update: vec![1; bytes], ..Default::default() };
+        let relay = wire::Msg { kind: Some(wire::Kind::Relay(relay)) };
+        let evidence = wire::Misbehaviour { client: "qbft-0".into(), evidence: vec![1; bytes] };
+        let evidence = wire::Msg { kind: Some(wire::Kind::Misbehaviour(evidence)) };
+        for msg in [relay.clone(), evidence] {
+            let weight = weight(&tx(vec![msg]));
+            assert!(weight > UPDATE + bytes * UPDATE_BYTE, "{weight}");
+        }
+        // What no block has room for is no transaction: else it would wait for ever.
+        let heavy = tx(vec![relay; 80]);
+        assert!(heavy.len() < super::super::MAX_TX_BYTES);
+        assert!(matches!(Tx::decode(&heavy), Err(TxError::TooHeavy(weight)) if weight > MAX_WEIGHT));
+        // The largest evidence that is taken fits into a block.
+        let evidence = wire::Misbehaviour { client: "x".repeat(32), evidence: vec![1; 512 * 1024] };
+        let largest = tx(vec![wire::Msg { kind: Some(wire::Kind::Misbehaviour(evidence)) }]);
+        assert!(weight(&largest) <= MAX_WEIGHT);
     }
 }

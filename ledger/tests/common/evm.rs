@@ -22,7 +22,7 @@ pub struct Block {
     pub hash: B256,
     pub time: u64,
     pub rlp: Bytes,
-    state_root: B256,
+    pub state_root: B256,
 }
 
 pub struct Evm {

@@ -6,8 +6,8 @@ use crosspoint_protocol::ids::Height;
 use prost::Message;
 
 use super::rotation::{Rotation, SignedRotation};
+use super::set::{Attestors, AttestorsError, MAX_ATTESTORS};
 use super::statement::{Header, Statement};
-use super::verify::{Attestors, AttestorsError, MAX_ATTESTORS};
 use crate::evm::MAX_HEADER_RLP;
 use crate::mpt::{MAX_NODE_LEN, MAX_NODES};
 
@@ -194,6 +194,27 @@ impl SignedRotation {
             },
             signatures: signatures(raw.signatures)?,
         })
+    }
+}
+
+/// What moves an `attested` client on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// To a header.
+    Header(Header),
+    /// To another attestor set.
+    Rotation(SignedRotation),
+}
+
+impl Update {
+    /// Reads an update from bytes, strictly. A header begins with its statement, a message; a rotation with a number.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        const STATEMENT: u8 = 0x0a;
+        if bytes.first() == Some(&STATEMENT) {
+            Header::decode(bytes).map(Self::Header)
+        } else {
+            SignedRotation::decode(bytes).map(Self::Rotation)
+        }
     }
 }
 

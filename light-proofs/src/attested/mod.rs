@@ -3,15 +3,18 @@
 
 mod codec;
 mod rotation;
+mod set;
 mod statement;
 mod verify;
 
-pub use codec::{CodecError, MAX_HEADER_BYTES, MAX_PROOF_BYTES, MAX_ROTATION_BYTES, decode_nodes, encode_nodes};
+pub use codec::{
+    CodecError, MAX_HEADER_BYTES, MAX_PROOF_BYTES, MAX_ROTATION_BYTES, Update, decode_nodes, encode_nodes,
+};
 pub use rotation::{Rotation, SignedRotation, verify_rotation};
+pub use set::{Attestors, AttestorsError, MAX_ATTESTORS, MAX_PAST, PastAttestors};
 pub use statement::{Header, Statement};
 pub use verify::{
-    AttestedError, Attestors, AttestorsError, ClientState, ConsensusState, Latest, MAX_ATTESTORS, check_conflict,
-    check_misbehaviour, verify_update,
+    AttestedError, ClientState, ConsensusState, Latest, check_conflict, check_misbehaviour, verify_update,
 };
 
 pub use crate::signature::SigningKey;

@@ -1,11 +1,12 @@
 //! Changing the attestor set: the old set signs the new one.
 
-use alloy_primitives::{B256, U256, keccak256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::SolValue;
 use crosspoint_protocol::ids::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::verify::{AttestedError, Attestors, ClientState};
+use super::set::{Attestors, MAX_PAST, PastAttestors};
+use super::verify::{AttestedError, ClientState};
 use crate::serde_hex;
 use crate::signature::SigningKey;
 
@@ -55,19 +56,24 @@ pub struct SignedRotation {
 }
 
 impl SignedRotation {
-    /// Signs with all of these keys.
+    /// Puts signatures with their signers' addresses into the order the client wants.
     #[must_use]
-    pub fn sign(rotation: Rotation, keys: &[SigningKey]) -> Self {
-        let digest = rotation.digest();
-        let mut signed: Vec<_> = keys.iter().map(|key| (key.address(), key.sign(&digest))).collect();
+    pub fn assemble(rotation: Rotation, mut signed: Vec<(Address, [u8; 65])>) -> Self {
         signed.sort_by_key(|(address, _)| *address);
         signed.dedup_by_key(|(address, _)| *address);
         Self { rotation, signatures: signed.into_iter().map(|(_, signature)| signature).collect() }
     }
+
+    /// Signs with all of these keys.
+    #[must_use]
+    pub fn sign(rotation: Rotation, keys: &[SigningKey]) -> Self {
+        let digest = rotation.digest();
+        Self::assemble(rotation, keys.iter().map(|key| (key.address(), key.sign(&digest))).collect())
+    }
 }
 
 /// Checks a rotation against the client: signed by a quorum of its current attestors, for its chain
-/// and its current epoch. The client's next state, one epoch on.
+/// and its current epoch. The client's next state, one epoch on; it remembers the old set for evidence.
 pub fn verify_rotation(
     client: &ClientState,
     signed: &SignedRotation,
@@ -77,5 +83,12 @@ pub fn verify_rotation(
     let rotation = &signed.rotation;
     client.check_domain(rotation.chain_id, rotation.genesis_hash, rotation.epoch)?;
     client.attestors.verify_quorum(&rotation.digest(), &signed.signatures)?;
-    Ok(ClientState { attestors: rotation.attestors.clone(), epoch: client.epoch.saturating_add(1), ..client.clone() })
+    let mut past = client.past_at(now);
+    if past.len() >= MAX_PAST {
+        return Err(AttestedError::TooManyRotations);
+    }
+    let (epoch, attestors) = (client.epoch, client.attestors.clone());
+    past.push(PastAttestors { epoch, attestors, last_time: client.latest.time });
+    let (attestors, epoch) = (rotation.attestors.clone(), epoch.saturating_add(1));
+    Ok(ClientState { attestors, epoch, past, ..client.clone() })
 }

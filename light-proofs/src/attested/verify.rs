@@ -4,126 +4,10 @@ use alloy_primitives::{Address, B256};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::set::{Attestors, AttestorsError, MAX_PAST, PastAttestors};
 use super::statement::{Header, Statement};
 use crate::evm::{ExecutionHeader, HeaderError};
-use crate::signature::{SignatureError, recover_ascending};
-
-/// Most attestors of a set.
-pub const MAX_ATTESTORS: usize = 64;
-
-/// Why a list of attestors with a threshold is not a set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum AttestorsError {
-    /// None, or more than [`MAX_ATTESTORS`].
-    #[error("{0} attestors; there must be 1 to {MAX_ATTESTORS}")]
-    Count(usize),
-    /// An attestor is the zero address.
-    #[error("an attestor is the zero address")]
-    ZeroAddress,
-    /// Not strictly ascending.
-    #[error("attestor {0} is not above the one before; the list ascends strictly")]
-    NotAscending(Address),
-    /// Two quorums could have no attestor in common, or no quorum could ever be.
-    #[error("a threshold of {threshold} of {of} is not more than half and at most all")]
-    Threshold {
-        /// The threshold given.
-        threshold: usize,
-        /// The number of attestors.
-        of: usize,
-    },
-}
-
-/// A set of attestors, strictly ascending by address, and how many must sign: more than half, so
-/// that two quorums share one. A value that exists is valid.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawAttestors", into = "RawAttestors")]
-pub struct Attestors {
-    addresses: Vec<Address>,
-    threshold: usize,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawAttestors {
-    addresses: Vec<Address>,
-    threshold: usize,
-}
-
-impl TryFrom<RawAttestors> for Attestors {
-    type Error = AttestorsError;
-    fn try_from(raw: RawAttestors) -> Result<Self, AttestorsError> {
-        Self::new(raw.addresses, raw.threshold)
-    }
-}
-
-impl From<Attestors> for RawAttestors {
-    fn from(set: Attestors) -> Self {
-        Self { addresses: set.addresses, threshold: set.threshold }
-    }
-}
-
-impl Attestors {
-    /// The set of these addresses, given in strictly ascending order, of which `threshold` must sign.
-    pub fn new(addresses: Vec<Address>, threshold: usize) -> Result<Self, AttestorsError> {
-        let of = addresses.len();
-        if of == 0 || of > MAX_ATTESTORS {
-            return Err(AttestorsError::Count(of));
-        }
-        if addresses.first().is_some_and(|address| address.is_zero()) {
-            return Err(AttestorsError::ZeroAddress);
-        }
-        for pair in addresses.windows(2) {
-            if let [before, after] = pair
-                && before >= after
-            {
-                return Err(AttestorsError::NotAscending(*after));
-            }
-        }
-        if threshold > of || threshold.saturating_mul(2) <= of {
-            return Err(AttestorsError::Threshold { threshold, of });
-        }
-        Ok(Self { addresses, threshold })
-    }
-
-    /// Sorts first.
-    pub fn from_unsorted(mut addresses: Vec<Address>, threshold: usize) -> Result<Self, AttestorsError> {
-        addresses.sort_unstable();
-        Self::new(addresses, threshold)
-    }
-
-    /// The addresses, ascending.
-    #[must_use]
-    pub fn addresses(&self) -> &[Address] {
-        &self.addresses
-    }
-
-    /// How many must sign.
-    #[must_use]
-    pub const fn threshold(&self) -> usize {
-        self.threshold
-    }
-
-    /// Whether this address is an attestor.
-    #[must_use]
-    pub fn contains(&self, address: &Address) -> bool {
-        self.addresses.binary_search(address).is_ok()
-    }
-
-    /// Proves that at least `threshold` attestors signed a digest, in strictly ascending order, and nobody else did.
-    pub fn verify_quorum(&self, digest: &[u8; 32], signatures: &[[u8; 65]]) -> Result<(), AttestedError> {
-        let of = self.addresses.len();
-        if signatures.len() > of {
-            return Err(AttestedError::TooManySignatures { found: signatures.len(), attestors: of });
-        }
-        let signers = recover_ascending(digest, signatures, |signer| {
-            if self.contains(signer) { Ok(()) } else { Err(AttestedError::UnknownSigner(*signer)) }
-        })?;
-        if signers.len() < self.threshold {
-            return Err(AttestedError::QuorumNotReached { signed: signers.len(), needed: self.threshold, of });
-        }
-        Ok(())
-    }
-}
+use crate::signature::SignatureError;
 
 /// The newest header the client trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,6 +35,10 @@ pub struct ClientState {
     pub attestors: Attestors,
     /// How often the attestor set has changed.
     pub epoch: u64,
+    /// The sets before, oldest first, as long as what they signed may still be trusted: their statements move nothing
+    /// any more, but contradictions among them are evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<PastAttestors>,
     /// The newest header it trusts.
     pub latest: Latest,
     /// The number of the header that its present generation started from. What a quorum said of lower headers was
@@ -291,6 +179,11 @@ pub enum AttestedError {
     /// The new attestor set is not one.
     #[error(transparent)]
     Attestors(#[from] AttestorsError),
+    /// So many sets signed what may still be trusted that none may be added: their contradictions could not be seen.
+    #[error(
+        "{MAX_PAST} attestor sets signed what is still within the trusting period; rotate again when the oldest is not"
+    )]
+    TooManyRotations,
     /// The evidence given contradicts neither itself nor what the client trusts.
     #[error("the evidence shows no conflict")]
     NoConflict,
@@ -309,7 +202,8 @@ pub fn verify_update(
 ) -> Result<(ClientState, ConsensusState), AttestedError> {
     client.check_usable(now)?;
     let statement = &header.statement;
-    client.check_statement(statement)?;
+    client.check_domain(statement.chain_id, statement.genesis_hash, statement.epoch)?;
+    check_order(statement)?;
     if statement.prev_number != client.latest.number {
         return Err(AttestedError::NotLatest { found: statement.prev_number, trusted: client.latest.number });
     }
@@ -327,19 +221,18 @@ pub fn verify_update(
         time: execution.time,
         state_root: execution.state_root,
     };
-    let next = ClientState { latest, ..client.clone() };
+    let next = ClientState { latest, past: client.past_at(now), ..client.clone() };
     Ok((next, ConsensusState { root: execution.state_root, time: execution.time }))
 }
 
-/// Whether two statements by quorums of the client's attestors contradict each other. `Ok` means
+/// Whether two statements by quorums of the client's attestors, present or past, contradict each other. `Ok` means
 /// proven: freeze. They do if they give one number two hashes, as the header attested or as the one
 /// extended, or if the header with the higher number has the earlier time. Headers below the client's anchor do not
 /// count: else what froze it once would freeze it again after each re-anchoring.
 pub fn check_misbehaviour(client: &ClientState, one: &Header, other: &Header) -> Result<(), AttestedError> {
     client.check_not_frozen()?;
     for header in [one, other] {
-        client.check_statement(&header.statement)?;
-        client.attestors.verify_quorum(&header.statement.digest(), &header.signatures)?;
+        client.check_evidence(header)?;
     }
     let claims = |s: &Statement| [(s.number, s.hash), (s.prev_number, s.prev_hash)];
     let (a, b) = (claims(&one.statement), claims(&other.statement));
@@ -357,14 +250,13 @@ pub fn check_misbehaviour(client: &ClientState, one: &Header, other: &Header) ->
     Err(AttestedError::NoConflict)
 }
 
-/// Whether one statement by a quorum of the client's attestors contradicts a header the client
+/// Whether one statement by a quorum of the client's attestors, present or past, contradicts a header the client
 /// trusts, by its number and hash (the newest, or an older one that the chain has kept), or has an
 /// earlier time than the newest. `Ok` means proven: freeze.
 pub fn check_conflict(client: &ClientState, trusted: (Height, B256), header: &Header) -> Result<(), AttestedError> {
     client.check_not_frozen()?;
+    client.check_evidence(header)?;
     let statement = &header.statement;
-    client.check_statement(statement)?;
-    client.attestors.verify_quorum(&statement.digest(), &header.signatures)?;
     for (number, hash) in [(statement.number, statement.hash), (statement.prev_number, statement.prev_hash)] {
         for (known, known_hash) in [trusted, (client.latest.number, client.latest.hash)] {
             if number == known && hash != known_hash {
@@ -422,24 +314,46 @@ impl ClientState {
         if self.frozen { Err(AttestedError::Frozen) } else { Ok(()) }
     }
 
-    fn check_statement(&self, statement: &Statement) -> Result<(), AttestedError> {
-        self.check_domain(statement.chain_id, statement.genesis_hash, statement.epoch)?;
-        if statement.number <= statement.prev_number {
-            return Err(AttestedError::NumberNotAbove { number: statement.number, prev_number: statement.prev_number });
-        }
-        Ok(())
+    /// Fails unless a quorum of the set of the statement's epoch signed it.
+    fn check_evidence(&self, header: &Header) -> Result<(), AttestedError> {
+        let statement = &header.statement;
+        let past = self.past.iter().find(|past| past.epoch == statement.epoch);
+        let (epoch, attestors) = past.map_or((self.epoch, &self.attestors), |past| (past.epoch, &past.attestors));
+        self.check_chain(statement.chain_id, statement.genesis_hash)?;
+        check_epoch(statement.epoch, epoch)?;
+        check_order(statement)?;
+        attestors.verify_quorum(&statement.digest(), &header.signatures)
+    }
+
+    /// The sets before, less those on whose word nothing is trusted any more.
+    pub(super) fn past_at(&self, now: Timestamp) -> Vec<PastAttestors> {
+        let lives = |past: &&PastAttestors| now.0 < past.last_time.0.saturating_add(self.trusting_period);
+        self.past.iter().filter(lives).cloned().collect()
     }
 
     pub(super) fn check_domain(&self, chain_id: u64, genesis: B256, epoch: u64) -> Result<(), AttestedError> {
+        self.check_chain(chain_id, genesis)?;
+        check_epoch(epoch, self.epoch)
+    }
+
+    fn check_chain(&self, chain_id: u64, genesis: B256) -> Result<(), AttestedError> {
         if chain_id != self.evm_chain_id {
             return Err(AttestedError::WrongChain { found: chain_id, expected: self.evm_chain_id });
         }
         if genesis != self.genesis_hash {
             return Err(AttestedError::WrongGenesis { found: genesis });
         }
-        if epoch != self.epoch {
-            return Err(AttestedError::WrongEpoch { found: epoch, expected: self.epoch });
-        }
         Ok(())
     }
+}
+
+const fn check_epoch(found: u64, expected: u64) -> Result<(), AttestedError> {
+    if found == expected { Ok(()) } else { Err(AttestedError::WrongEpoch { found, expected }) }
+}
+
+fn check_order(statement: &Statement) -> Result<(), AttestedError> {
+    if statement.number <= statement.prev_number {
+        return Err(AttestedError::NumberNotAbove { number: statement.number, prev_number: statement.prev_number });
+    }
+    Ok(())
 }

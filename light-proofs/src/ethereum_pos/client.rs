@@ -163,6 +163,29 @@ pub fn verify_update(
     Ok((ClientState { latest: found.latest, ..client.clone() }, state))
 }
 
+/// Checks an update that shows the committee of the next period to a state that lacks it; the state with it.
+///
+/// The committee counts by the same rules as in [`verify_update`], but what the update finalizes need not be new:
+/// whoever anchors a client late in a period, or moves it on without a committee, must not leave it without a way into
+/// the next period (`update_has_finalized_next_sync_committee` of the specification).
+pub fn verify_committee(
+    client: &ClientState,
+    trusted: &ConsensusState,
+    header: &Header,
+    now: Timestamp,
+) -> Result<ConsensusState, PosError> {
+    let network = &client.network;
+    let found = verify_header(client, trusted, header, now)?;
+    let here = network.period(trusted.slot);
+    let periods = [network.period(header.update.attested_header.beacon.slot), network.period(found.latest.slot)];
+    match (&header.update.next_sync_committee, trusted.next_committee) {
+        (Some(next), None) if periods == [here, here] => {
+            Ok(ConsensusState { next_committee: Some(next.root()), ..*trusted })
+        }
+        _ => Err(SyncError::NotRelevant.into()),
+    }
+}
+
 /// A client that trusts this header from the start, and the header's state. Whom it may trust is decided by
 /// governance; what is checked is that the committee and the execution state belong to the header.
 pub fn anchor(client: ClientState, bootstrap: &Bootstrap) -> Result<(ClientState, ConsensusState), PosError> {
@@ -178,22 +201,81 @@ pub fn anchor(client: ClientState, bootstrap: &Bootstrap) -> Result<(ClientState
     Ok((ClientState { latest: found.latest, ..client }, state))
 }
 
-/// Whether two updates prove that the chain contradicts itself: both are believed, and they finalize two blocks of one
-/// slot, or show two committees for one period. `Ok` means proven: freeze.
+/// Whether two updates prove that the chain contradicts itself: both are believed, each from the consensus state at its
+/// `trusted_height`, and they finalize two blocks that cannot be of one chain, or show two committees for one period.
+/// `Ok` means proven: freeze.
 pub fn check_misbehaviour(
     client: &ClientState,
     (one, one_trusted): (&Header, &ConsensusState),
     (other, other_trusted): (&Header, &ConsensusState),
     now: Timestamp,
 ) -> Result<(), PosError> {
-    let a = verify_header(client, one_trusted, one, now)?.latest;
-    let b = verify_header(client, other_trusted, other, now)?.latest;
-    let period = |header: &Header| client.network.period(header.update.attested_header.beacon.slot);
-    let committee = |header: &Header| header.update.next_sync_committee.as_ref().map(SyncCommittee::root);
-    let two_blocks = a.slot == b.slot && a.root != b.root;
+    let a = verify_evidence(client, one_trusted, one, now)?;
+    let b = verify_evidence(client, other_trusted, other, now)?;
+    let two_blocks = a.block.zip(b.block).is_some_and(|(a, b)| contradict(&a, &b));
     let two_committees =
-        period(one) == period(other) && committee(one).zip(committee(other)).is_some_and(|(one, other)| one != other);
+        a.committee.zip(b.committee).is_some_and(|((period, one), (same, other))| period == same && one != other);
     if two_blocks || two_committees { Ok(()) } else { Err(PosError::NoConflict) }
+}
+
+/// Whether one update that is believed contradicts a finalized header the client trusts, or shows another committee
+/// for the next period than the state it is believed from. `Ok` means proven: freeze.
+pub fn check_conflict(
+    client: &ClientState,
+    trusted: &ConsensusState,
+    header: &Header,
+    known: &[Latest],
+    now: Timestamp,
+) -> Result<(), PosError> {
+    let found = verify_evidence(client, trusted, header, now)?;
+    let other_block = found.block.is_some_and(|block| known.iter().any(|known| contradict(&block, known)));
+    let here = client.network.period(trusted.slot);
+    let shown = found.committee.filter(|(period, _)| *period == here).map(|(_, root)| root);
+    let other_committee = shown.zip(trusted.next_committee).is_some_and(|(shown, next)| shown != next);
+    if other_block || other_committee { Ok(()) } else { Err(PosError::NoConflict) }
+}
+
+/// Whether two finalized blocks cannot be of one chain: its blocks have one each per slot, and numbers and times that
+/// rise with the slots.
+fn contradict(one: &Latest, other: &Latest) -> bool {
+    let (low, high) = if one.slot <= other.slot { (one, other) } else { (other, one) };
+    if low.slot == high.slot {
+        return low.root != high.root;
+    }
+    high.number <= low.number || high.time <= low.time
+}
+
+/// What believed evidence says, as far as it counts.
+struct Evidence {
+    /// The block it finalizes.
+    block: Option<Latest>,
+    /// The period of its attested header, and the root of the committee it shows for the next.
+    committee: Option<(u64, B256)>,
+}
+
+/// An update believed as evidence. Only what it says of slots above the trusted state counts: else what froze a client
+/// would freeze it again after governance anchored it anew. A committee may be another one than is known: that is what
+/// there may be to show. It counts when its period is final: honest members may sign two branches at a period's start.
+fn verify_evidence(
+    client: &ClientState,
+    trusted: &ConsensusState,
+    header: &Header,
+    now: Timestamp,
+) -> Result<Evidence, PosError> {
+    let network = &client.network;
+    let attested = header.update.attested_header.beacon.slot;
+    if attested <= trusted.slot {
+        return Err(SyncError::NotRelevant.into());
+    }
+    let signed_here = network.period(header.update.signature_slot) == network.period(trusted.slot);
+    let next_committee = trusted.next_committee.filter(|_| !signed_here);
+    let found = verify_header(client, &ConsensusState { next_committee, ..*trusted }, header, now)?.latest;
+    let (period, shown) = (network.period(attested), header.update.next_sync_committee.as_ref());
+    let shown = shown.map(SyncCommittee::root);
+    Ok(Evidence {
+        block: (found.slot > trusted.slot).then_some(found),
+        committee: shown.map(|root| (period, root)).filter(|_| network.period(found.slot) == period),
+    })
 }
 
 /// A header that at least two thirds of the committee signed, with what it finalizes.

@@ -8,6 +8,7 @@
 
 mod bls;
 mod client;
+mod codec;
 mod network;
 mod root;
 mod ssz;
@@ -15,7 +16,11 @@ mod store;
 mod types;
 mod update;
 
-pub use client::{ClientState, ConsensusState, Header, Latest, PosError, anchor, check_misbehaviour, verify_update};
+pub use client::{
+    ClientState, ConsensusState, Header, Latest, PosError, anchor, check_conflict, check_misbehaviour,
+    verify_committee, verify_update,
+};
+pub use codec::{CodecError, MAX_HEADER_BYTES};
 pub use network::{Fork, Network, NetworkError, Preset};
 pub use ssz::{MAX_UPDATE_BYTES, SszError};
 pub use store::Store;

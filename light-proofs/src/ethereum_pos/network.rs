@@ -115,6 +115,18 @@ impl Network {
         self.raw.preset
     }
 
+    /// What tells the network from all others.
+    #[must_use]
+    pub const fn genesis_validators_root(&self) -> B256 {
+        self.raw.genesis_validators_root
+    }
+
+    /// When a slot begins, in seconds.
+    #[must_use]
+    pub const fn time_of(&self, slot: u64) -> u64 {
+        self.raw.genesis_time.saturating_add(slot.saturating_mul(self.raw.seconds_per_slot))
+    }
+
     /// The newest slot that has begun at a time in seconds.
     #[must_use]
     pub const fn slot_at(&self, time: u64) -> u64 {

@@ -6,11 +6,13 @@
 //! header beyond it only if more than a third of that set, by count, sealed it too: then one honest validator of the
 //! trusted set vouches for the new one. Validators must not use their keys on another chain.
 
+mod codec;
 mod extra;
 mod header;
 mod state;
 mod verify;
 
+pub use codec::{CodecError, MAX_HEADER_BYTES};
 pub use extra::{Encoding, ExtraData, ExtraError, MAX_VALIDATORS};
 pub use header::{MAX_HEADER_RLP, SealedHeader, SealedHeaderError};
 pub use state::{ClientState, ConsensusState, Header, Latest, Validators, ValidatorsError};

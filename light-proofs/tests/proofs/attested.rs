@@ -12,7 +12,7 @@ use crosspoint_light_proofs::signature::{SignatureError, SigningKey};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use proptest::prelude::*;
 
-fn resign(header: &Header, keys: &[SigningKey]) -> Header {
+pub(crate) fn resign(header: &Header, keys: &[SigningKey]) -> Header {
     Header::sign(header.statement, header.header_rlp.clone(), keys)
 }
 

@@ -53,6 +53,7 @@ pub(crate) fn world() -> (Vec<SigningKey>, ClientState, Header) {
         genesis_hash: B256::repeat_byte(1),
         attestors: Attestors::new(keys.iter().map(SigningKey::address).collect(), 2).unwrap(),
         epoch: 4,
+        past: vec![],
         latest: Latest {
             number: Height(10),
             hash: B256::repeat_byte(2),

@@ -1,4 +1,6 @@
-//! A beacon chain of our own, as far as its light clients look: committees, states, signatures.
+//! A beacon chain of our own, as far as its light clients look: committees, states, signatures. Tests of other crates
+//! include this file by its path.
+#![allow(dead_code, unreachable_pub)]
 
 use alloy_primitives::{Address, B256, Bytes, FixedBytes};
 use blst::min_pk::{AggregatePublicKey, AggregateSignature, SecretKey};
@@ -13,6 +15,8 @@ use std::collections::BTreeMap;
 pub(crate) const SUITE: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
 /// Members of a committee in the minimal preset.
 pub(crate) const SIZE: usize = Preset::MINIMAL.sync_committee_size;
+/// Slots of a committee's period in the minimal preset.
+pub(crate) const PERIOD: u64 = 64;
 pub(crate) const GENESIS_TIME: u64 = 1_000;
 pub(crate) const NOW: Timestamp = Timestamp(GENESIS_TIME + 6 * 400);
 
@@ -61,6 +65,14 @@ impl Tree {
     }
 }
 
+/// What a block executed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Execution {
+    pub(crate) number: u64,
+    pub(crate) state_root: B256,
+    pub(crate) time: u64,
+}
+
 /// A block: what it executed tells it from others of its slot.
 #[derive(Clone, Copy)]
 pub(crate) struct Block {
@@ -69,11 +81,37 @@ pub(crate) struct Block {
     pub(crate) executed: u8,
     /// The slot of the block that is final in its state; the committees in it are those of its own period.
     pub(crate) finalized: u64,
+    /// What it executed; else what follows from slot and byte.
+    pub(crate) execution: Option<Execution>,
+    /// What the final block executed; else likewise.
+    pub(crate) final_execution: Option<Execution>,
+    /// The period of the committee that its state names as the next: the one after its own, unless it lies.
+    pub(crate) next: Option<u64>,
 }
 
 impl Block {
     pub(crate) const fn new(slot: u64, finalized: u64) -> Self {
-        Self { preset: Preset::MINIMAL, slot, executed: 1, finalized }
+        let (execution, final_execution, next) = (None, None, None);
+        Self { preset: Preset::MINIMAL, slot, executed: 1, finalized, execution, final_execution, next }
+    }
+
+    /// The block that is final in this one's state.
+    fn final_block(self) -> Self {
+        let (slot, execution) = (self.finalized, self.final_execution);
+        Self { slot, finalized: 0, execution, final_execution: None, next: None, ..self }
+    }
+
+    fn next_committee(self) -> SyncCommittee {
+        self.committee(self.next.unwrap_or(self.period(self.slot) + 1))
+    }
+
+    /// What a client starts from at this block.
+    pub(crate) fn bootstrap(self) -> Bootstrap {
+        Bootstrap {
+            header: self.header(),
+            current_sync_committee: self.committee(self.period(self.slot)),
+            current_sync_committee_branch: self.state().branch(86),
+        }
     }
 
     /// With committees of another size.
@@ -90,10 +128,15 @@ impl Block {
     }
 
     fn execution(self) -> ExecutionPayloadHeader {
-        ExecutionPayloadHeader {
+        let executed = self.execution.unwrap_or(Execution {
+            number: self.slot * 2,
             state_root: B256::repeat_byte(self.executed),
-            block_number: self.slot * 2,
-            timestamp: GENESIS_TIME + self.slot * 6,
+            time: GENESIS_TIME + self.slot * 6,
+        });
+        ExecutionPayloadHeader {
+            state_root: executed.state_root,
+            block_number: executed.number,
+            timestamp: executed.time,
             logs_bloom: Bytes::from(vec![0; 256]),
             extra_data: Bytes::from_static(b"ours"),
             fee_recipient: Address::repeat_byte(9),
@@ -107,16 +150,15 @@ impl Block {
 
     fn state(self) -> Tree {
         let period = self.period(self.slot);
-        let (current, next) = (self.committee(period).root(), self.committee(period + 1).root());
+        let (current, next) = (self.committee(period).root(), self.next_committee().root());
         let mut tree = Tree(BTreeMap::from([(86, current), (87, next)]));
         if self.finalized > 0 {
-            let finalized = Self { slot: self.finalized, finalized: 0, ..self };
-            tree.0.insert(169, finalized.header().beacon.root());
+            tree.0.insert(169, self.final_block().header().beacon.root());
         }
         tree
     }
 
-    fn header(self) -> LightClientHeader {
+    pub(crate) fn header(self) -> LightClientHeader {
         let body = self.body();
         let beacon = BeaconHeader {
             slot: self.slot,
@@ -140,9 +182,9 @@ impl Block {
             (0..size / 8).map(|byte| (0..8).map(|bit| u8::from(byte * 8 + bit < signers) << bit).sum()).collect();
         Update {
             attested_header: header,
-            next_sync_committee: Some(self.committee(self.period(self.slot) + 1)),
+            next_sync_committee: Some(self.next_committee()),
             next_sync_committee_branch: state.branch(87),
-            finalized_header: Some(Self { slot: self.finalized, finalized: 0, ..self }.header()),
+            finalized_header: Some(self.final_block().header()),
             finality_branch: state.branch(169),
             sync_aggregate: SyncAggregate {
                 sync_committee_bits: bits.into(),
@@ -150,6 +192,11 @@ impl Block {
             },
             signature_slot: slot,
         }
+    }
+
+    /// The update for a client that trusts the execution block of this height.
+    pub(crate) fn signed_from(self, trusted: u64, signers: usize) -> Header {
+        Header { trusted_height: Height(trusted), ..self.signed(signers) }
     }
 
     pub(crate) fn signed(self, signers: usize) -> Header {
@@ -160,12 +207,7 @@ impl Block {
 
 /// A client that trusts block 8.
 pub(crate) fn start(preset: Preset) -> (ClientState, ConsensusState) {
-    let block = Block::new(8, 0).with(preset);
-    let bootstrap = Bootstrap {
-        header: block.header(),
-        current_sync_committee: block.committee(0),
-        current_sync_committee_branch: block.state().branch(86),
-    };
+    let bootstrap = Block::new(8, 0).with(preset).bootstrap();
     let client = ClientState {
         evm_chain_id: 5,
         network: network(preset),

@@ -2,12 +2,13 @@
 
 use alloy_primitives::B256;
 use crosspoint_light_proofs::attested::{
-    self, AttestedError, Attestors, ClientState, Header, Latest, check_conflict, check_misbehaviour, verify_update,
+    AttestedError, Attestors, ClientState, Header, Latest, Update, check_conflict, check_misbehaviour, verify_rotation,
+    verify_update,
 };
 use crosspoint_light_proofs::evm::ExecutionHeader;
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
 
-use super::{Step, refusal, unreadable, wrong_spec};
+use super::{Step, decode_all, refusal, unreadable, wrong_spec};
 use crate::handlers::error::HandlerError;
 use crate::state::ReadState;
 use crate::state::access::ReadRecords;
@@ -27,6 +28,7 @@ pub(super) fn anchor(spec: &AttestedSpec, generation: u64) -> Result<(LightClien
         genesis_hash: spec.genesis_hash,
         attestors,
         epoch: spec.epoch,
+        past: vec![],
         latest: Latest { number: header.number, hash: header.hash, time: header.time, state_root: header.state_root },
         anchor: header.number,
         trusting_period: spec.trusting_period,
@@ -46,7 +48,14 @@ pub(super) fn update(
     bytes: &[u8],
     now: Timestamp,
 ) -> Result<Step, HandlerError> {
-    let header = Header::decode(bytes).map_err(unreadable(id))?;
+    let header = match Update::decode(bytes).map_err(unreadable(id))? {
+        Update::Header(header) => header,
+        Update::Rotation(signed) => {
+            let next = verify_rotation(known, &signed, now).map_err(refusal(id))?;
+            let epoch = next.epoch;
+            return Ok(Step::Rotated(Box::new(LightClient::Attested(next)), epoch));
+        }
+    };
     let statement = &header.statement;
     if trusted_hash(state, id, known.generation, statement.number)? == Some(statement.hash) {
         return Ok(Step::Known);
@@ -68,8 +77,7 @@ pub(super) fn misbehaviour(
     known: &ClientState,
     evidence: &[&[u8]],
 ) -> Result<String, HandlerError> {
-    let headers: Result<Vec<_>, _> = evidence.iter().map(|part| Header::decode(part)).collect();
-    match headers.map_err(unreadable(id))?.as_slice() {
+    match decode_all(id, evidence, Header::decode)?.as_slice() {
         [one] if conflicts(state, id, known, one)? => Ok("a quorum contradicts a header the client trusts".into()),
         [one, other] => {
             check_misbehaviour(known, one, other).map_err(refusal(id))?;
@@ -84,7 +92,7 @@ fn conflicts(
     state: &impl ReadState,
     id: &ClientId,
     known: &ClientState,
-    header: &attested::Header,
+    header: &Header,
 ) -> Result<bool, HandlerError> {
     let mut trusted = vec![(known.latest.number, known.latest.hash)];
     for number in [header.statement.number, header.statement.prev_number] {
@@ -103,6 +111,6 @@ fn trusted_hash(
 ) -> Result<Option<B256>, HandlerError> {
     Ok(match state.consensus(id, generation, at)? {
         Some(Consensus::Attested { hash, .. }) => Some(hash),
-        Some(Consensus::Tendermint { .. }) | None => None,
+        Some(Consensus::Tendermint { .. } | Consensus::Qbft { .. } | Consensus::EthereumPos { .. }) | None => None,
     })
 }

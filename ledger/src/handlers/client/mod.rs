@@ -2,18 +2,17 @@
 //! type believes, and which evidence freezes it, is in its own module.
 
 mod attested;
+mod error;
+mod ethereum_pos;
+mod qbft;
 mod tendermint;
+mod verifier;
 
-use alloy_primitives::Bytes;
-use crosspoint_light_proofs::attested::AttestedError;
-use crosspoint_light_proofs::evm::VerifiedAccount;
-use crosspoint_light_proofs::jmt::{self, JmtError};
-use crosspoint_light_proofs::mpt::MptError;
-use crosspoint_light_proofs::tendermint::TendermintError;
-use crosspoint_light_proofs::{attested as attested_proofs, tendermint as tendermint_proofs};
 use crosspoint_protocol::gate::GateError;
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
-use crosspoint_protocol::path::Path;
+
+pub use error::{ClientCodecError, LightClientError};
+pub use verifier::Verifier;
 
 use super::error::HandlerError;
 use crate::events::Event;
@@ -22,57 +21,16 @@ use crate::state::records::{Client, Consensus, LightClient};
 use crate::state::{ReadState, Space, StateError, WriteState, keys};
 use crate::tx::action::ClientSpec;
 
-/// Why a light client refuses.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LightClientError {
-    /// An `attested` client.
-    #[error(transparent)]
-    Attested(#[from] AttestedError),
-    /// A `tendermint` client.
-    #[error(transparent)]
-    Tendermint(#[from] TendermintError),
-    /// A proof in an EVM chain's state.
-    #[error(transparent)]
-    Evm(#[from] MptError),
-    /// A proof in a native chain's store.
-    #[error(transparent)]
-    Native(#[from] JmtError),
-    /// Not the one proof that an item has.
-    #[error("an item has one ICS-23 proof, not {0}")]
-    ProofCount(usize),
-}
-
-impl LightClientError {
-    /// Whether the relayer can mend it by proving again, from what the client trusts by then.
-    #[must_use]
-    pub const fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            Self::Attested(AttestedError::NotLatest { .. }) | Self::Tendermint(TendermintError::HeightNotAbove { .. })
-        )
-    }
-}
-
-/// Why an update or evidence cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ClientCodecError {
-    /// For an `attested` client.
-    #[error(transparent)]
-    Attested(#[from] attested_proofs::CodecError),
-    /// For a `tendermint` client.
-    #[error(transparent)]
-    Tendermint(#[from] tendermint_proofs::CodecError),
-    /// Not one or two headers, each after its length.
-    #[error("evidence is one header, or two, each after its length")]
-    Evidence,
-}
-
 /// What an update does.
 enum Step {
     /// The client trusts this header already.
     Known,
     /// It trusts one more.
     On(Box<LightClient>, Consensus),
+    /// It learned more of the state that it trusts at this height.
+    Learned(Height, Consensus),
+    /// Others attest from now on.
+    Rotated(Box<LightClient>, u64),
     /// The chain contradicts itself, and this is the proof.
     Conflict(String),
 }
@@ -92,6 +50,8 @@ pub fn check_usable(client: &Client, id: &ClientId, now: Timestamp) -> Result<()
     match &client.state {
         LightClient::Attested(state) => state.check_usable(now).map_err(refusal(id)),
         LightClient::Tendermint(state) => state.check_usable(now).map_err(refusal(id)),
+        LightClient::Qbft(state) => state.check_usable(now).map_err(refusal(id)),
+        LightClient::EthereumPos(state) => state.check_usable(now).map_err(refusal(id)),
     }
 }
 
@@ -100,6 +60,8 @@ pub fn anchor(spec: &ClientSpec, generation: u64, now: Timestamp) -> Result<(Lig
     match spec {
         ClientSpec::Attested(spec) => attested::anchor(spec, generation),
         ClientSpec::Tendermint(spec) => tendermint::anchor(spec, generation, now),
+        ClientSpec::Qbft(spec) => qbft::anchor(spec, generation, now),
+        ClientSpec::EthereumPos(spec) => ethereum_pos::anchor(spec, generation, now),
     }
 }
 
@@ -114,6 +76,8 @@ pub fn update(state: &mut impl WriteState, id: &ClientId, bytes: &[u8], now: Tim
     let step = match &client.state {
         LightClient::Attested(known) => attested::update(state, id, known, bytes, now)?,
         LightClient::Tendermint(known) => tendermint::update(state, id, known, bytes, now)?,
+        LightClient::Qbft(known) => qbft::update(state, id, known, bytes, now)?,
+        LightClient::EthereumPos(known) => ethereum_pos::update(state, id, known, bytes, now)?,
     };
     match step {
         Step::Known => Ok(()),
@@ -123,6 +87,13 @@ pub fn update(state: &mut impl WriteState, id: &ClientId, bytes: &[u8], now: Tim
             let (height, time) = client.state.trusted();
             put(state, id, &client, &consensus)?;
             state.emit(Event::ClientUpdated { client: id.clone(), height, time });
+            Ok(())
+        }
+        Step::Learned(height, consensus) => Ok(put_consensus(state, id, &client, height, &consensus)?),
+        Step::Rotated(next, epoch) => {
+            client.state = *next;
+            state.put_client(id, &client)?;
+            state.emit(Event::AttestorsRotated { client: id.clone(), epoch });
             Ok(())
         }
     }
@@ -135,9 +106,18 @@ pub fn put(
     client: &Client,
     consensus: &Consensus,
 ) -> Result<(), StateError> {
-    let (height, _) = client.state.trusted();
-    state.put_json(Space::Provable, keys::consensus(id, client.state.generation(), height), consensus)?;
+    put_consensus(state, id, client, client.state.trusted().0, consensus)?;
     state.put_client(id, client)
+}
+
+fn put_consensus(
+    state: &mut impl WriteState,
+    id: &ClientId,
+    client: &Client,
+    at: Height,
+    consensus: &Consensus,
+) -> Result<(), StateError> {
+    state.put_json(Space::Provable, keys::consensus(id, client.state.generation(), at), consensus)
 }
 
 /// Freezes a client by two contradicting headers, or one that contradicts what the client trusts.
@@ -155,6 +135,8 @@ pub fn misbehaviour(
     let reason = match &client.state {
         LightClient::Attested(known) => attested::misbehaviour(state, id, known, &parts)?,
         LightClient::Tendermint(known) => tendermint::misbehaviour(state, id, known, &parts, now)?,
+        LightClient::Qbft(known) => qbft::misbehaviour(state, id, known, &parts, now)?,
+        LightClient::EthereumPos(known) => ethereum_pos::misbehaviour(state, id, known, &parts, now)?,
     };
     freeze(state, id, client, reason)
 }
@@ -204,97 +186,15 @@ fn unreadable<E: Into<ClientCodecError>>(id: &ClientId) -> impl Fn(E) -> Handler
     |source| HandlerError::Codec { client: id.clone(), source: source.into() }
 }
 
+/// What the headers of evidence are, once read.
+fn decode_all<T, E: Into<ClientCodecError>>(
+    id: &ClientId,
+    evidence: &[&[u8]],
+    decode: impl Fn(&[u8]) -> Result<T, E>,
+) -> Result<Vec<T>, HandlerError> {
+    evidence.iter().map(|part| decode(part)).collect::<Result<_, _>>().map_err(unreadable(id))
+}
+
 fn wrong_spec(error: &dyn std::fmt::Display) -> HandlerError {
     HandlerError::Action(format!("the client's specification: {error}"))
-}
-
-/// What checks the proofs of one batch: a client's state at one height, with what all proofs share checked once.
-#[derive(Debug)]
-pub struct Verifier {
-    /// The time of the state: what timeouts are compared with.
-    pub time: Timestamp,
-    store: ProvenStore,
-}
-
-#[derive(Debug)]
-enum ProvenStore {
-    /// The gateway contract's storage.
-    Evm(VerifiedAccount),
-    /// The root of a native chain's provable store.
-    Native([u8; 32]),
-}
-
-impl Verifier {
-    /// Prepares a client's state at a height. Fails if the client is frozen or expired, or the state too old.
-    pub fn new(
-        state: &impl ReadState,
-        id: &ClientId,
-        client: &Client,
-        at: Height,
-        shared_proof: &[Vec<u8>],
-        now: Timestamp,
-    ) -> Result<Self, HandlerError> {
-        check_usable(client, id, now)?;
-        let consensus = consensus(state, id, &client.state, at)?;
-        let time = consensus.time();
-        if now.since(time) >= client.state.trusting_period() {
-            return Err(HandlerError::ConsensusExpired { client: id.clone(), time });
-        }
-        let store = match (&client.state, &consensus) {
-            (LightClient::Attested(known), Consensus::Attested { state, .. }) => {
-                let proof = to_nodes(shared_proof);
-                let account = VerifiedAccount::prove(&state.root, &known.store_address, known.base_slot, &proof);
-                ProvenStore::Evm(account.map_err(refusal(id))?)
-            }
-            (LightClient::Tendermint(_), Consensus::Tendermint { state, .. }) => ProvenStore::Native(state.root),
-            // A client never changes its type.
-            (LightClient::Attested(_), Consensus::Tendermint { .. })
-            | (LightClient::Tendermint(_), Consensus::Attested { .. }) => {
-                return Err(HandlerError::NoConsensus { client: id.clone(), height: at });
-            }
-        };
-        Ok(Self { time, store })
-    }
-
-    /// Checks that a value is stored under a path over there.
-    pub fn member(&self, id: &ClientId, path: &Path, value: &[u8; 32], proof: &[Vec<u8>]) -> Result<(), HandlerError> {
-        match &self.store {
-            ProvenStore::Evm(account) => account.verify_membership(path, value, &to_nodes(proof)).map_err(refusal(id)),
-            ProvenStore::Native(root) => single(proof)
-                .and_then(|proof| Ok(jmt::verify_membership(root, &path.to_bytes(), value, proof)?))
-                .map_err(refusal(id)),
-        }
-    }
-
-    /// Checks that nothing is stored under a path over there.
-    pub fn absent(&self, id: &ClientId, path: &Path, proof: &[Vec<u8>]) -> Result<(), HandlerError> {
-        match &self.store {
-            ProvenStore::Evm(account) => account.verify_absence(path, &to_nodes(proof)).map_err(refusal(id)),
-            ProvenStore::Native(root) => single(proof)
-                .and_then(|proof| Ok(jmt::verify_absence(root, &path.to_bytes(), proof)?))
-                .map_err(refusal(id)),
-        }
-    }
-}
-
-/// The state that a client trusts at a height.
-fn consensus(
-    state: &impl ReadState,
-    id: &ClientId,
-    client: &LightClient,
-    at: Height,
-) -> Result<Consensus, HandlerError> {
-    let found = state.consensus(id, client.generation(), at)?;
-    found.ok_or_else(|| HandlerError::NoConsensus { client: id.clone(), height: at })
-}
-
-fn single(proof: &[Vec<u8>]) -> Result<&[u8], LightClientError> {
-    match proof {
-        [one] => Ok(one),
-        other => Err(LightClientError::ProofCount(other.len())),
-    }
-}
-
-fn to_nodes(proof: &[Vec<u8>]) -> Vec<Bytes> {
-    proof.iter().map(|node| Bytes::copy_from_slice(node)).collect()
 }

@@ -6,7 +6,7 @@ use crosspoint_light_proofs::tendermint::{
 };
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
 
-use super::{Step, refusal, unreadable, wrong_spec};
+use super::{Step, decode_all, refusal, unreadable, wrong_spec};
 use crate::handlers::error::HandlerError;
 use crate::state::ReadState;
 use crate::state::access::ReadRecords;
@@ -73,9 +73,8 @@ pub(super) fn misbehaviour(
     evidence: &[&[u8]],
     now: Timestamp,
 ) -> Result<String, HandlerError> {
-    let headers: Result<Vec<_>, _> = evidence.iter().map(|part| Header::decode(part)).collect();
     let none = || refusal(id)(TendermintError::NoConflict);
-    match headers.map_err(unreadable(id))?.as_slice() {
+    match decode_all(id, evidence, Header::decode)?.as_slice() {
         [one] => conflict(state, id, known, one, now)?.ok_or_else(none),
         [one, other] => {
             let (one_from, other_from) = (from(state, id, known, one)?, from(state, id, known, other)?);
@@ -129,6 +128,6 @@ fn trusted(
 ) -> Result<Option<(Latest, ConsensusState)>, HandlerError> {
     Ok(match state.consensus(id, known.generation, height)? {
         Some(Consensus::Tendermint { state, hash }) => Some((Latest { height, time: state.time, hash: hash.0 }, state)),
-        Some(Consensus::Attested { .. }) | None => None,
+        Some(Consensus::Attested { .. } | Consensus::Qbft { .. } | Consensus::EthereumPos { .. }) | None => None,
     })
 }
