@@ -5,6 +5,7 @@
 //! inside a [`Proven`] is between the two adapters.
 
 use async_trait::async_trait;
+pub use crosspoint_ledger::query::SignersView;
 use crosspoint_light_proofs::evidence::ChainEvidence;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::book::{HomeBook, VoucherBook};
@@ -109,6 +110,10 @@ pub enum ClientType {
     Checkpoint,
     /// m-of-n statements about an EVM chain, EIP-1186 proofs.
     Attested,
+    /// Sealed headers of a consortium EVM chain, EIP-1186 proofs.
+    Qbft,
+    /// Headers of Ethereum that are final by its sync committees, EIP-1186 proofs.
+    EthereumPos,
 }
 
 impl ClientType {
@@ -119,6 +124,8 @@ impl ClientType {
             Self::Tendermint => "tendermint",
             Self::Checkpoint => "checkpoint",
             Self::Attested => "attested",
+            Self::Qbft => "qbft",
+            Self::EthereumPos => "ethereum-pos",
         }
     }
 }
@@ -136,9 +143,13 @@ pub struct ClientStatus {
     pub counterparty_client: ClientId,
     /// The newest state it trusts.
     pub trusted: Tip,
-    /// The hash of the trusted header, where the client type links its updates (attested); else empty.
+    /// The hash of the trusted header (of an `ethereum-pos` client the beacon block's root); empty where the chain does
+    /// not say it.
     #[serde(with = "crosspoint_protocol::packet::hex_bytes")]
     pub trusted_hash: Vec<u8>,
+    /// What it knows of those who sign for that chain.
+    #[serde(default)]
+    pub signers: SignersView,
     /// For how many seconds after its header's time a state may be used.
     pub trusting_period: u64,
     /// Frozen by evidence: nothing can be proven to it until governance re-anchors it.

@@ -1,7 +1,7 @@
 //! What one adapter proves and another submits.
 
 use alloy::primitives::Bytes;
-use crosspoint_light_proofs::{attested, checkpoint};
+use crosspoint_light_proofs::{attested, checkpoint, qbft};
 use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
 use crosspoint_protocol::outbox::Hash;
 
@@ -28,6 +28,8 @@ impl Proven {
             Evidence::Checkpoint(evidence) => evidence.update.is_some(),
             Evidence::Tendermint(evidence) => evidence.update.is_some(),
             Evidence::Attested(evidence) => evidence.update.is_some(),
+            Evidence::Qbft(evidence) => evidence.update.is_some(),
+            Evidence::EthereumPos(evidence) => evidence.update.is_some(),
         }
     }
 }
@@ -41,6 +43,10 @@ pub enum Evidence {
     Tendermint(Box<TendermintEvidence>),
     /// For an `attested` client: an EVM chain to a native chain.
     Attested(Box<AttestedEvidence>),
+    /// For a `qbft` client: a consortium EVM chain to a native chain.
+    Qbft(Box<StateEvidence<qbft::Header>>),
+    /// For an `ethereum-pos` client: Ethereum to a native chain. The update is encoded as the network's forks ask for.
+    EthereumPos(Box<StateEvidence<Vec<u8>>>),
 }
 
 /// A checkpoint of a native chain, the outbox heads it proves, and single absences.
@@ -92,10 +98,13 @@ pub struct TendermintEvidence {
 }
 
 /// An attested EVM header and EIP-1186 proofs.
+pub type AttestedEvidence = StateEvidence<attested::Header>;
+
+/// An EVM header, as its source makes clients believe it, and EIP-1186 proofs.
 #[derive(Debug, Clone)]
-pub struct AttestedEvidence {
+pub struct StateEvidence<H> {
     /// The update, if the client needs one.
-    pub update: Option<attested::Header>,
+    pub update: Option<H>,
     /// The gateway contract's account proof: MPT nodes from the state root.
     pub account_proof: Vec<Bytes>,
     /// One storage proof per item: MPT nodes from the storage root; membership for recv and ack, absence for timeout.

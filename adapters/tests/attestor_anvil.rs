@@ -18,7 +18,7 @@ use crosspoint_adapters::evm::anvil::{Anvil, AnvilError, AnvilOptions};
 use crosspoint_adapters::evm::block::{self, BlockId};
 use crosspoint_adapters::evm::rpc::{Bounds, Rpc};
 use crosspoint_adapters::evm::settings::Finality;
-use crosspoint_light_proofs::attested::{Attestors, ClientState, Latest, verify_update};
+use crosspoint_light_proofs::attested::{Attestors, ClientState, Latest, verify_rotation, verify_update};
 use crosspoint_light_proofs::signature::SigningKey;
 use crosspoint_protocol::ids::Height;
 use url::Url;
@@ -54,6 +54,7 @@ fn settings(anvil: &Anvil, genesis_hash: B256, journal: &Path) -> AttestorSettin
         chain_number: CHAIN,
         genesis_hash,
         epoch: 0,
+        next: None,
         endpoint: anvil.url().clone(),
         finality: Finality::Depth(2),
         journal: journal.to_owned(),
@@ -271,5 +272,56 @@ async fn it_does_not_start_beside_a_node_of_another_chain() {
     let wrong = settings(&anvil, B256::repeat_byte(3), &dir.path().join("journal"));
     let refused = AttestorService::start(wrong, key(1)).await.unwrap_err();
     assert!(refused.to_string().contains("genesis"), "{refused}");
+    anvil.stop().await;
+}
+
+#[tokio::test]
+async fn a_quorum_signs_one_hand_over_and_the_light_client_follows_it() {
+    let Some(anvil) = anvil().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let genesis = block(&anvil, 0).await;
+    let next: Vec<Address> = (11..=13).map(|n| key(n).address()).collect();
+    let (next, other) =
+        (Attestors::from_unsorted(next.clone(), 2).unwrap(), Attestors::from_unsorted(next, 3).unwrap());
+    let serving = async |n: u8, epoch: u64, next: Option<&Attestors>| {
+        let journal = dir.path().join(format!("hand-over-{n}-{epoch}-{}", next.map_or(0, Attestors::threshold)));
+        let next = next.cloned();
+        let settings = AttestorSettings { next, epoch, ..settings(&anvil, genesis.hash, &journal) };
+        serve(http::routes(AttestorService::start(settings, key(n)).await.unwrap())).await
+    };
+    let gather = async |urls: Vec<Url>| pool(&anvil, genesis.hash, urls).gather_rotation().await;
+    let good = [serving(1, 0, Some(&next)).await, serving(2, 0, Some(&next)).await];
+    let [silent, dissenter] = [serving(3, 0, None).await, serving(3, 0, Some(&other)).await];
+    let stranger = serving(9, 0, Some(&next)).await;
+    let elsewhere = serving(3, 7, Some(&next)).await;
+    for third in [&silent, &dissenter, &stranger, &elsewhere] {
+        let signed = gather(vec![good[0].clone(), third.clone(), good[1].clone()]).await.unwrap();
+        assert_eq!((&signed.rotation.attestors, signed.signatures.len()), (&next, 2));
+        // One of the quorum alone, whatever the others say: no hand-over.
+        let error = gather(vec![good[0].clone(), third.clone(), good[0].clone()]).await.unwrap_err();
+        assert!(matches!(&error, ChainError::NotYet(text) if text.contains("1 of 3 attestors")), "{error}");
+    }
+    let signed = gather([silent, good[0].clone(), good[1].clone()].to_vec()).await.unwrap();
+    let client = ClientState {
+        evm_chain_id: CHAIN,
+        genesis_hash: genesis.hash,
+        attestors: Attestors::from_unsorted((1..=3).map(|n| key(n).address()).collect(), 2).unwrap(),
+        epoch: 0,
+        past: vec![],
+        latest: Latest {
+            number: Height(0),
+            hash: genesis.hash,
+            time: genesis.tip().time,
+            state_root: genesis.header.state_root,
+        },
+        trusting_period: 1_000_000,
+        anchor: Height(0),
+        store_address: Address::ZERO,
+        base_slot: B256::ZERO,
+        frozen: false,
+        generation: 0,
+    };
+    let handed_over = verify_rotation(&client, &signed, genesis.tip().time).unwrap();
+    assert_eq!((handed_over.epoch, handed_over.attestors), (1, next));
     anvil.stop().await;
 }

@@ -20,7 +20,7 @@ use crosspoint_adapters::chain::{
 };
 use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::evm::contracts::ICrosspointGateway::Sent;
-use crosspoint_adapters::evm::{BASE_SLOT, EvmChain, Finality};
+use crosspoint_adapters::evm::{BASE_SLOT, EvmChain, Finality, HeaderSource};
 use crosspoint_adapters::proven::{Evidence, Proven};
 use crosspoint_adapters::signer::Signer;
 use crosspoint_light_proofs::attested::{Attestors, ClientState, Latest, verify_update};
@@ -56,6 +56,7 @@ async fn follower(world: &World) -> Follower {
             chain_number: world.anvil.chain_number(),
             genesis_hash,
             epoch: 0,
+            next: None,
             endpoint: world.anvil.url().clone(),
             finality: Finality::Tag,
             journal: dir.path().join(format!("attestor-{at}")),
@@ -106,6 +107,7 @@ impl Follower {
             counterparty_client: client("checkpoint-0"),
             trusted: Tip { height: number, time },
             trusted_hash: hash.to_vec(),
+            signers: Default::default(),
             trusting_period: self.state.trusting_period,
             frozen: false,
             generation: 0,
@@ -143,7 +145,7 @@ impl Follower {
 async fn connect(world: &World, follower: &Follower, endpoints: Vec<url::Url>) -> EvmChain {
     let mut settings = settings(&world.anvil, &world.manifest);
     settings.endpoints = endpoints;
-    EvmChain::connect(settings, key(1), Some(follower.pool(world)), None).await.unwrap()
+    EvmChain::connect(settings, key(1), Some(HeaderSource::Attested(follower.pool(world))), None).await.unwrap()
 }
 
 /// A received and claimed packet, a packet sent, and a packet that never came.

@@ -192,9 +192,8 @@ impl Carrier {
         self.shared.metrics.transaction(chain, outcome);
         let submitted = sent?;
         tracing::info!(route = %self.route, tx = %submitted.tx.0, "client refreshed");
-        let before = client.trusted;
-        let now = self.client(true).await?;
-        if now.trusted.height > before.height {
+        // It may have learned who signs next before it can go on.
+        if self.client(true).await? != *client {
             return Ok(());
         }
         let detail = "the refresh did not move the client; a newer final block is needed".to_owned();

@@ -1,7 +1,7 @@
 //! What attestors and relayers say to each other, in JSON.
 
 use alloy::primitives::{Address, B256, Bytes};
-use crosspoint_light_proofs::attested::Statement;
+use crosspoint_light_proofs::attested::{Rotation, Statement};
 use crosspoint_light_proofs::serde_hex;
 use crosspoint_protocol::ids::{Height, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,19 @@ pub struct Attestation {
     pub signature: [u8; 65],
     /// The header's RLP; its keccak256 is `statement.hash`.
     pub header_rlp: Bytes,
+}
+
+/// `GET /v1/rotation`: one attestor's signature under the set that is to follow its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotationShare {
+    /// Who signed.
+    pub attestor: Address,
+    /// What was signed.
+    pub rotation: Rotation,
+    /// `r ‖ s ‖ v`.
+    #[serde(with = "serde_hex::array")]
+    pub signature: [u8; 65],
 }
 
 /// `GET /v1/status`: what an attestor is and how far its node is.

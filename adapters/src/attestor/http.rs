@@ -1,4 +1,4 @@
-//! An attestor over HTTP: `POST /v1/attestations`, `GET /v1/status`, `GET /healthz`.
+//! An attestor over HTTP: `POST /v1/attestations`, `GET /v1/rotation`, `GET /v1/status`, `GET /healthz`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -32,8 +32,13 @@ pub fn routes(service: AttestorService) -> impl Filter<Extract = (Response,), Er
     let status = warp::path!("v1" / "status").and(warp::get()).and(shared.clone()).then(
         |(service, slots): (AttestorService, Arc<Semaphore>)| async move { answer(&slots, service.status()).await },
     );
+    let rotation = warp::path!("v1" / "rotation").and(warp::get()).and(shared).then(
+        |(service, slots): (AttestorService, Arc<Semaphore>)| async move {
+            answer(&slots, async move { service.rotation() }).await
+        },
+    );
     let health = warp::path!("healthz").and(warp::get()).map(|| "ok\n".into_response());
-    attest.or(status).unify().or(health).unify().recover(reject).unify()
+    attest.or(status).unify().or(rotation).unify().or(health).unify().recover(reject).unify()
 }
 
 async fn answer<T: Serialize>(slots: &Semaphore, work: impl Future<Output = Result<T, ServiceError>>) -> Response {
@@ -58,6 +63,7 @@ async fn answer<T: Serialize>(slots: &Semaphore, work: impl Future<Output = Resu
                 | RefusalReason::NotFinal
                 | RefusalReason::Conflict
                 | RefusalReason::TooOld
+                | RefusalReason::NoRotation
                 | RefusalReason::Busy => error.to_string(),
             };
             problem(reason.status(), reason.as_str(), detail)

@@ -10,7 +10,7 @@ pub mod journal;
 pub mod pool;
 pub mod service;
 
-pub use api::{Attestation, AttestationRequest, AttestorStatus, FinalizedBlock, Problem};
+pub use api::{Attestation, AttestationRequest, AttestorStatus, FinalizedBlock, Problem, RotationShare};
 pub use journal::{JournalError, SignedJournal};
 pub use pool::{AttestorPool, PoolSettings};
 pub use service::{AttestorService, AttestorSettings, RefusalReason, ServiceError};

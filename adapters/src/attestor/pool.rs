@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
-use crosspoint_light_proofs::attested::{Attestors, Header, Statement};
+use crosspoint_light_proofs::attested::{Attestors, Header, Rotation, SignedRotation, Statement};
 use crosspoint_light_proofs::evm::ExecutionHeader;
 use crosspoint_light_proofs::signature::recover;
 use crosspoint_protocol::ids::{ChainId, Height};
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::api::{Attestation, AttestationRequest, AttestorStatus, Problem};
+use super::api::{Attestation, AttestationRequest, AttestorStatus, Problem, RotationShare};
 use crate::error::ChainError;
 use crate::http;
 
@@ -140,6 +140,58 @@ impl AttestorPool {
             tracing::error!(chain = %self.settings.chain, %number, "attestors signed different hashes for one block");
         }
         Err(self.no_quorum(piles.values().map(|pile| pile.signatures.len()).max().unwrap_or(0), &refusals))
+    }
+
+    /// Gathers a quorum's signatures under one hand-over to another set.
+    ///
+    /// # Errors
+    /// [`ChainError::NotYet`] if fewer name the same set than a quorum, with what the others said.
+    pub async fn gather_rotation(&self) -> Result<SignedRotation, ChainError> {
+        let mut answers: FuturesUnordered<_> = self.settings.endpoints.iter().map(|url| self.share(url)).collect();
+        let mut piles: Vec<(Rotation, Pile)> = vec![];
+        let mut refusals = Refusals::default();
+        while let Some(answer) = answers.next().await {
+            let (signer, share) = match answer {
+                Ok(signed) => signed,
+                Err(refusal) => {
+                    refusals.add(refusal);
+                    continue;
+                }
+            };
+            match piles.iter_mut().find(|(rotation, _)| *rotation == share.rotation) {
+                Some((_, pile)) => drop(pile.signatures.insert(signer, share.signature)),
+                None => piles.push((share.rotation, Pile { signatures: [(signer, share.signature)].into() })),
+            }
+        }
+        let quorum = |(_, pile): &&(Rotation, Pile)| pile.signatures.len() >= self.settings.attestors.threshold();
+        match piles.iter().find(quorum) {
+            Some((rotation, pile)) => {
+                let signed = pile.signatures.iter().map(|(signer, signature)| (*signer, *signature)).collect();
+                Ok(SignedRotation::assemble(rotation.clone(), signed))
+            }
+            None => {
+                let most = piles.iter().map(|(_, pile)| pile.signatures.len()).max().unwrap_or(0);
+                Err(self.no_quorum(most, &refusals))
+            }
+        }
+    }
+
+    /// One attestor's share of a hand-over, with the address that signed it.
+    async fn share(&self, endpoint: &Url) -> Result<(Address, RotationShare), Refusal> {
+        let refusal = |detail: String| Refusal { endpoint: label(endpoint), detail };
+        let url = join(endpoint, "v1/rotation").ok_or_else(|| refusal("the address takes no path".into()))?;
+        let share: RotationShare = self.read(endpoint, self.http.get(url)).await?;
+        let (rotation, settings) = (&share.rotation, &self.settings);
+        let ours = (settings.chain_number, settings.genesis_hash, settings.epoch);
+        if (rotation.chain_id, rotation.genesis_hash, rotation.epoch) != ours {
+            return Err(refusal("it hands over for another chain or attestor set".into()));
+        }
+        let signer = recover(&rotation.digest(), &share.signature, 0)
+            .map_err(|error| refusal(format!("its signature is malformed: {error}")))?;
+        if !settings.attestors.contains(&signer) {
+            return Err(refusal(format!("{signer} signed, who is no attestor")));
+        }
+        Ok((signer, share))
     }
 
     fn no_quorum(&self, signed: usize, refusals: &Refusals) -> ChainError {

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy::primitives::B256;
-use crosspoint_light_proofs::attested::Statement;
+use crosspoint_light_proofs::attested::{Attestors, Rotation, Statement};
 use crosspoint_light_proofs::signature::SigningKey;
 use crosspoint_protocol::ids::{ChainId, Height};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
-use super::api::{Attestation, AttestationRequest, AttestorStatus, FinalizedBlock};
+use super::api::{Attestation, AttestationRequest, AttestorStatus, FinalizedBlock, RotationShare};
 use super::journal::{JournalError, SignedJournal};
 use crate::error::ChainError;
 use crate::evm::block::{self, Block, BlockId};
@@ -30,6 +30,9 @@ pub struct AttestorSettings {
     pub genesis_hash: B256,
     /// The attestor set it signs for: how often the set has changed.
     pub epoch: u64,
+    /// The set that its operator wants to follow this one: it signs the hand-over for whoever asks.
+    #[serde(default)]
+    pub next: Option<Attestors>,
     /// Its own node's JSON-RPC over HTTP. A node shared with other attestors makes them one.
     pub endpoint: Url,
     /// Which blocks are final.
@@ -64,6 +67,8 @@ pub enum RefusalReason {
     NodeUnavailable,
     /// The journal cannot be written: nothing is signed without it.
     JournalUnavailable,
+    /// Its operator named no set to follow.
+    NoRotation,
     /// Too many requests at once.
     Busy,
 }
@@ -79,6 +84,7 @@ impl RefusalReason {
             Self::TooOld => "too-old",
             Self::NodeUnavailable => "node-unavailable",
             Self::JournalUnavailable => "journal-unavailable",
+            Self::NoRotation => "no-rotation",
             Self::Busy => "busy",
         }
     }
@@ -91,6 +97,7 @@ impl RefusalReason {
             Self::NotFinal => 425,
             Self::Conflict => 409,
             Self::TooOld => 410,
+            Self::NoRotation => 404,
             Self::NodeUnavailable | Self::JournalUnavailable => 503,
             Self::Busy => 429,
         }
@@ -138,6 +145,9 @@ pub enum ServiceError {
         /// The chain id in the settings.
         expected: u64,
     },
+    /// Its operator named no set to follow.
+    #[error("this attestor's operator named no set to follow its own")]
+    NoRotation,
     /// The chain changed while the answer was made.
     #[error("the node's chain changed while block {0} was read; ask again")]
     Moved(Height),
@@ -159,6 +169,7 @@ impl ServiceError {
         match self {
             Self::NotAfter { .. } => RefusalReason::BadRequest,
             Self::NotFinal { .. } => RefusalReason::NotFinal,
+            Self::NoRotation => RefusalReason::NoRotation,
             Self::OtherPrevious { .. } | Self::Journal(JournalError::Conflict { .. }) => RefusalReason::Conflict,
             Self::Journal(JournalError::BelowFloor { .. }) => RefusalReason::TooOld,
             Self::OtherChain { .. } | Self::Moved(_) | Self::Node(_) => RefusalReason::NodeUnavailable,
@@ -258,6 +269,16 @@ impl AttestorService {
             signature: statement.sign(&self.key),
             header_rlp: block.rlp(),
         })
+    }
+
+    /// Signs that the attestors hand over to the set that the operator named, or says that it named none. Nothing else
+    /// is needed: a signature under the same hand-over says the same whenever it is made.
+    pub fn rotation(&self) -> Result<RotationShare, ServiceError> {
+        let attestors = self.settings.next.clone().ok_or(ServiceError::NoRotation)?;
+        let AttestorSettings { chain_number: chain_id, genesis_hash, epoch, .. } = *self.settings;
+        let rotation = Rotation { chain_id, genesis_hash, epoch, attestors };
+        let signature = self.key.sign(&rotation.digest());
+        Ok(RotationShare { attestor: self.key.address(), rotation, signature })
     }
 
     async fn block_to_sign(&self, session: Session<'_>, request: AttestationRequest) -> Result<Block, ServiceError> {

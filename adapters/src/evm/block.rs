@@ -6,13 +6,14 @@ use crate::chain::{Head, Tip};
 use crate::error::ChainError;
 use alloy::consensus::Header as ConsensusHeader;
 use alloy::primitives::{B256, Bytes};
+use crosspoint_light_proofs::qbft::SealedHeader;
 use crosspoint_protocol::ids::{Height, Timestamp};
 use serde_json::{Value, json};
 
 /// A header and its hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// The keccak256 of the header's RLP.
+    /// The keccak256 of the header's RLP; of a sealed header, of what its validators leave of it.
     pub hash: B256,
     /// The header.
     pub header: ConsensusHeader,
@@ -61,7 +62,13 @@ pub async fn block(session: Session<'_>, id: BlockId) -> Result<Option<Block>, C
     let answer: Option<alloy::rpc::types::Header> = session.call(METHOD, &json!([id.to_param(), false])).await?;
     let Some(answer) = answer else { return Ok(None) };
     let header = answer.inner;
-    let hash = header.hash_slow();
+    let hash = match session.sealing() {
+        None => header.hash_slow(),
+        Some(encoding) => {
+            let sealed = SealedHeader::decode(encoding, &alloy_rlp::encode(&header));
+            sealed.map_err(|error| session.malformed(METHOD, format!("block {}: {error}", header.number)))?.hash
+        }
+    };
     if hash != answer.hash {
         return Err(session.lie(format!("the header of block {} does not hash to {}", header.number, answer.hash)));
     }

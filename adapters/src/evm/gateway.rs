@@ -6,7 +6,7 @@ use super::record::{address_text, client_word, parse_address, parse_client};
 use super::rpc::{Rpc, RpcError, Session};
 use super::sender::Sender;
 use super::settings::EvmSettings;
-use crate::attestor::AttestorPool;
+use super::source::HeaderSource;
 use crate::chain::{
     Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, PacketEnd, RelayItem, StoredPacket,
     Submitted, Tip,
@@ -42,7 +42,7 @@ pub struct EvmChain {
     pub(super) rpc: Arc<Rpc>,
     pub(super) sender: Sender,
     pub(super) wallet: PrivateKeySigner,
-    pub(super) attestors: Option<AttestorPool>,
+    pub(super) source: Option<HeaderSource>,
     pub(super) registry: EvmAddress,
 }
 
@@ -58,11 +58,11 @@ impl std::fmt::Debug for EvmChain {
 
 impl EvmChain {
     /// Connects and checks that the endpoints serve this chain and that the gateway stands there.
-    /// `wallet` pays for relaying. Without `attestors` nothing can be proven to `attested` clients.
+    /// `wallet` pays for relaying. Without a source of headers nothing can be proven to clients of this chain.
     pub async fn connect(
         settings: EvmSettings,
         wallet: PrivateKeySigner,
-        attestors: Option<AttestorPool>,
+        source: Option<HeaderSource>,
         observer: Option<Arc<dyn RpcObserver>>,
     ) -> Result<Self, ChainError> {
         let problems = settings.problems();
@@ -72,6 +72,9 @@ impl EvmChain {
         let mut rpc = Rpc::new(settings.chain.clone(), &settings.endpoints, settings.bounds())?;
         if let Some(observer) = observer {
             rpc = rpc.observed_by(observer);
+        }
+        if let Some(HeaderSource::Qbft(encoding)) = &source {
+            rpc = rpc.sealed_as(*encoding);
         }
         let rpc = Arc::new(rpc);
         let number: U64 = rpc.call("eth_chainId", json!([])).await?;
@@ -94,7 +97,7 @@ impl EvmChain {
                     other => other,
                 }
             })?;
-        Ok(Self { settings, rpc, sender, wallet, attestors, registry })
+        Ok(Self { settings, rpc, sender, wallet, source, registry })
     }
 
     /// The settings it was made with.
@@ -171,6 +174,7 @@ impl EvmChain {
             counterparty_client: parse_client(&info.counterparty.0).map_err(|_| odd("counterparty"))?,
             trusted: Tip { height: Height(info.trustedHeight), time: Timestamp(info.trustedTime) },
             trusted_hash: vec![],
+            signers: Default::default(),
             trusting_period: info.rules.trustingPeriod.into(),
             frozen: info.frozen,
             generation: info.generation.into(),

@@ -1,19 +1,19 @@
-//! Proves packets of an EVM chain to `attested` clients: an attested header, then EIP-1186 proofs.
+//! Proves packets of an EVM chain: a header of the chain's source, then EIP-1186 proofs.
 //!
-//! Nothing a node says is passed on unverified: the header must be the one that a quorum of attestors
-//! signed, and every proof is checked here against its state root, as the client will check it. A node
-//! that fails that is left for the next one.
+//! Nothing a node says is passed on unverified: the header must be the one that the source vouches for, and
+//! every proof is checked here against its state root, as the client will check it. A node that fails that is
+//! left for the next one.
 
-use super::block::{self, Block, BlockId};
+use super::block::{Block, BlockId};
 use super::gateway::{BASE_SLOT, EvmChain, state_error};
 use super::rpc::Session;
+use super::source::{Anchored, HeaderSource};
 use crate::attestor::AttestorPool;
-use crate::chain::{Chain, ClientStatus, ClientType, RelayItem};
+use crate::chain::{Chain, ClientStatus, RelayItem, Tip};
 use crate::error::ChainError;
-use crate::proven::{AttestedEvidence, Evidence, Proven};
+use crate::proven::Proven;
 use alloy::primitives::{Address, B256, Bytes};
 use alloy::rpc::types::EIP1186AccountProofResponse;
-use crosspoint_light_proofs::attested;
 use crosspoint_light_proofs::evm::storage_slot;
 use crosspoint_light_proofs::mpt;
 use crosspoint_protocol::ack;
@@ -74,70 +74,29 @@ pub(super) async fn slots(
 }
 
 impl EvmChain {
+    /// The attestors of this chain, if its headers come from them.
     pub(super) fn pool(&self) -> Result<&AttestorPool, ChainError> {
-        self.attestors.as_ref().ok_or_else(|| {
-            ChainError::InvalidRequest(format!("{}: no attestors are set, nothing can be proven", self.id()))
-        })
-    }
-
-    fn check_client(&self, client: &ClientStatus) -> Result<B256, ChainError> {
-        let wrong = |what: &str| ChainError::InvalidRequest(format!("client {} {what}", client.client));
-        match client.client_type {
-            ClientType::Attested => {}
-            ClientType::Checkpoint | ClientType::Tendermint => return Err(wrong("does not follow an EVM chain")),
+        match &self.source {
+            Some(HeaderSource::Attested(pool)) => Ok(pool),
+            Some(HeaderSource::Qbft(_) | HeaderSource::EthereumPos(_)) | None => Err(ChainError::InvalidRequest(
+                format!("{}: its headers are not attested by the settings", self.id()),
+            )),
         }
-        if client.counterparty_chain != *self.id() {
-            return Err(wrong("follows another chain"));
-        }
-        if client.frozen {
-            return Err(ChainError::Frozen(client.client.clone()));
-        }
-        B256::try_from(client.trusted_hash.as_slice()).map_err(|_| wrong("has no hash of its trusted header"))
-    }
-
-    /// The block to prove at: the newest that node and attestors have as final, with the update that
-    /// leads the client there. `None` for the update: the client is there already.
-    async fn attested_block(
-        &self,
-        session: Session<'_>,
-        client: &ClientStatus,
-        trusted_hash: B256,
-    ) -> Result<(Block, Option<attested::Header>), ChainError> {
-        let pool = self.pool()?;
-        let trusted = client.trusted.height;
-        let (_, finalized) = block::head(session, self.settings.finality).await?;
-        let target = Height(finalized.header.number).min(pool.finalized().await?);
-        if target <= trusted {
-            let block = block::existing(session, BlockId::Number(trusted)).await?;
-            if block.hash != trusted_hash {
-                return Err(session.lie(format!("block {trusted} is {}, the client trusts {trusted_hash}", block.hash)));
-            }
-            return Ok((block, None));
-        }
-        let block = block::existing(session, BlockId::Number(target)).await?;
-        let update = pool.gather((trusted, trusted_hash), target).await?;
-        if update.statement.hash != block.hash {
-            return Err(
-                session.lie(format!("block {target} is {}, a quorum attested {}", block.hash, update.statement.hash))
-            );
-        }
-        Ok((block, Some(update)))
     }
 
     pub(super) async fn prove_items(&self, client: &ClientStatus, items: &[RelayItem]) -> Result<Proven, ChainError> {
         let trusted_hash = self.check_client(client)?;
-        self.rpc.each(|session| self.prove_with(session, client, trusted_hash, items)).await
+        let ahead = &self.look_ahead(client).await?;
+        self.rpc
+            .each(|session| async move {
+                let at = self.anchored(session, client, trusted_hash, ahead).await?;
+                self.prove_with(session, at, items).await
+            })
+            .await
     }
 
-    async fn prove_with(
-        &self,
-        session: Session<'_>,
-        client: &ClientStatus,
-        trusted_hash: B256,
-        items: &[RelayItem],
-    ) -> Result<Proven, ChainError> {
-        let (block, update) = self.attested_block(session, client, trusted_hash).await?;
-        let time = block.tip().time;
+    async fn prove_with(&self, session: Session<'_>, at: Anchored, items: &[RelayItem]) -> Result<Proven, ChainError> {
+        let Tip { height, time } = at.block.tip();
         // The absence of a receipt proves nothing while the packet can still be received.
         let ripe: Vec<&RelayItem> = items
             .iter()
@@ -148,43 +107,39 @@ impl EvmChain {
             .collect();
         let wanted: Vec<(Path, Option<B256>)> = ripe.iter().map(|item| expectation(item)).collect();
         let keys: Vec<B256> = wanted.iter().map(|(path, _)| storage_slot(path, &BASE_SLOT)).collect();
-        if keys.is_empty() {
-            return Err(ChainError::NotYet(format!(
-                "no final block of {} has a time at or past the packets' timeouts",
-                self.id()
-            )));
-        }
-        let (account_proof, slots) = slots(session, &block, self.settings.gateway, &keys).await?;
-        let (mut proven, mut storage_proofs) = (vec![], vec![]);
-        for ((item, (_, expected)), slot) in ripe.into_iter().zip(&wanted).zip(slots) {
-            if slot.value == *expected {
-                proven.push(item.clone());
-                storage_proofs.push(slot.proof);
+        let (mut proven, mut storage_proofs, mut account_proof) = (vec![], vec![], vec![]);
+        if !keys.is_empty() {
+            let (account, slots) = slots(session, &at.block, self.settings.gateway, &keys).await?;
+            account_proof = account;
+            for ((item, (_, expected)), slot) in ripe.into_iter().zip(&wanted).zip(slots) {
+                if slot.value == *expected {
+                    proven.push(item.clone());
+                    storage_proofs.push(slot.proof);
+                }
             }
         }
-        if proven.is_empty() {
-            let height = block.header.number;
-            return Err(ChainError::NotYet(format!("{} proves none of the items at block {height}", self.id())));
+        // A step on the way to newer blocks is worth a transaction of its own.
+        if proven.is_empty() && !(at.more && at.update.is_some()) {
+            return Err(ChainError::NotYet(if keys.is_empty() {
+                format!("no final block of {} has a time at or past the packets' timeouts", self.id())
+            } else {
+                format!("{} proves none of the items at block {height}", self.id())
+            }));
         }
-        let evidence = AttestedEvidence { update, account_proof, storage_proofs };
-        Ok(Proven { items: proven, height: block.tip().height, time, evidence: Evidence::Attested(Box::new(evidence)) })
+        Ok(Proven { items: proven, height, time, evidence: at.update.with(account_proof, storage_proofs) })
     }
 
     pub(super) async fn prove_client_update(&self, client: &ClientStatus) -> Result<Proven, ChainError> {
         let trusted_hash = self.check_client(client)?;
+        let ahead = &self.look_ahead(client).await?;
         self.rpc
             .each(|session| async move {
-                let (block, update) = self.attested_block(session, client, trusted_hash).await?;
-                if update.is_none() {
+                let at = self.anchored(session, client, trusted_hash, ahead).await?;
+                if !at.update.is_some() {
                     return Err(ChainError::NotYet(format!("client {} is up to date", client.client)));
                 }
-                let evidence = AttestedEvidence { update, account_proof: vec![], storage_proofs: vec![] };
-                Ok(Proven {
-                    items: vec![],
-                    height: block.tip().height,
-                    time: block.tip().time,
-                    evidence: Evidence::Attested(Box::new(evidence)),
-                })
+                let Tip { height, time } = at.block.tip();
+                Ok(Proven { items: vec![], height, time, evidence: at.update.with(vec![], vec![]) })
             })
             .await
     }

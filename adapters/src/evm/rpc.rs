@@ -8,6 +8,7 @@ use crate::error::ChainError;
 use crate::http;
 use crate::observer::RpcObserver;
 use alloy::primitives::Bytes;
+use crosspoint_light_proofs::qbft::Encoding;
 use crosspoint_protocol::ids::ChainId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -200,6 +201,7 @@ pub struct Rpc {
     endpoints: Vec<Endpoint>,
     preferred: AtomicUsize,
     observer: Option<std::sync::Arc<dyn RpcObserver>>,
+    sealing: Option<Encoding>,
 }
 
 impl std::fmt::Debug for Rpc {
@@ -239,13 +241,20 @@ impl Rpc {
             .map_err(|_| ChainError::InvalidRequest(format!("{chain}: the HTTP client cannot be set up")))?;
         let endpoints =
             endpoints.iter().map(|url| Endpoint::new(url.clone(), http.clone(), bounds.max_response)).collect();
-        Ok(Self { chain, endpoints, preferred: AtomicUsize::new(0), observer: None })
+        Ok(Self { chain, endpoints, preferred: AtomicUsize::new(0), observer: None, sealing: None })
     }
 
     /// Tells `observer` of every request from now on.
     #[must_use]
     pub fn observed_by(mut self, observer: std::sync::Arc<dyn RpcObserver>) -> Self {
         self.observer = Some(observer);
+        self
+    }
+
+    /// The chain's blocks are named by their headers without the seals that these validators put into them.
+    #[must_use]
+    pub const fn sealed_as(mut self, encoding: Encoding) -> Self {
+        self.sealing = Some(encoding);
         self
     }
 
@@ -323,6 +332,12 @@ impl Session<'_> {
     #[must_use]
     pub fn chain(&self) -> &ChainId {
         &self.rpc.chain
+    }
+
+    /// How the chain's headers are sealed, if they are.
+    #[must_use]
+    pub const fn sealing(&self) -> Option<Encoding> {
+        self.rpc.sealing
     }
 
     /// One request to this endpoint; its failure in the endpoint's own terms.

@@ -100,7 +100,7 @@ impl EvmChain {
     pub(super) async fn submit_batch(&self, client: &ClientId, proven: &Proven) -> Result<Submitted, ChainError> {
         let evidence = match &proven.evidence {
             Evidence::Checkpoint(evidence) => evidence,
-            Evidence::Tendermint(_) | Evidence::Attested(_) => {
+            Evidence::Tendermint(_) | Evidence::Attested(_) | Evidence::Qbft(_) | Evidence::EthereumPos(_) => {
                 return Err(ChainError::InvalidRequest(format!("client {client} takes checkpoints")));
             }
         };

@@ -33,7 +33,8 @@ use async_trait::async_trait;
 use crosspoint_ledger::address::AccountId;
 use crosspoint_ledger::query::{AccountView, ClientView, HashlockQuery, SupplyView};
 use crosspoint_ledger::tx::action::TendermintSpec;
-use crosspoint_ledger::tx::message::Message;
+use crosspoint_ledger::tx::message::{Message, RelayBatch};
+use crosspoint_light_proofs::attested::SignedRotation;
 use crosspoint_light_proofs::evidence::ChainEvidence;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
@@ -143,6 +144,17 @@ impl NativeChain {
         self.run(&account, message).await
     }
 
+    /// Brings a client of this chain the rotation that its attestors signed.
+    pub async fn rotate_attestors(
+        &self,
+        client: &ClientId,
+        rotation: &SignedRotation,
+    ) -> Result<account::Included, ChainError> {
+        let (client, update) = (client.clone(), Some(rotation.encode()));
+        let batch = RelayBatch { client, height: Height(0), update, shared_proof: vec![], items: vec![] };
+        self.run(&self.relayer, Message::Relay(batch)).await
+    }
+
     async fn run(&self, account: &Account, message: Message) -> Result<account::Included, ChainError> {
         let within = Duration::from_millis(self.settings.inclusion_timeout_ms);
         let included = account.execute(&self.endpoints, &self.heights, message, within).await?;
@@ -184,7 +196,8 @@ impl NativeChain {
 
     fn status(&self, endpoint: &Endpoint, view: ClientView) -> Result<Option<ClientStatus>, ChainError> {
         let Some(counterparty_client) = view.counterparty_client else { return Ok(None) };
-        let client_type = [ClientType::Tendermint, ClientType::Attested, ClientType::Checkpoint]
+        use ClientType::{Attested, Checkpoint, EthereumPos, Qbft, Tendermint};
+        let client_type = [Tendermint, Attested, Qbft, EthereumPos, Checkpoint]
             .into_iter()
             .find(|known| known.as_str() == view.client_type)
             .ok_or_else(|| endpoint.malformed("/client", format!("client {} is of no known type", view.client)))?;
@@ -195,6 +208,7 @@ impl NativeChain {
             counterparty_client,
             trusted: Tip { height: view.trusted.height, time: view.trusted.time },
             trusted_hash: view.trusted_hash,
+            signers: view.signers,
             trusting_period: view.trusting_period,
             frozen: view.frozen,
             generation: view.generation,
@@ -248,10 +262,9 @@ impl NativeChain {
                 match client.client_type {
                     ClientType::Checkpoint => checkpoint::prove(&endpoint, &self.places, client, items).await,
                     ClientType::Tendermint => tendermint::prove(&endpoint, client, items).await,
-                    ClientType::Attested => Err(ChainError::InvalidRequest(format!(
-                        "client {} takes attestations of an EVM chain",
-                        client.client
-                    ))),
+                    ClientType::Attested | ClientType::Qbft | ClientType::EthereumPos => Err(
+                        ChainError::InvalidRequest(format!("client {} takes headers of an EVM chain", client.client)),
+                    ),
                 }
             })
             .await?;

@@ -10,7 +10,7 @@ use crosspoint_protocol::secret::Preimage;
 use super::account::Included;
 use crate::chain::{ItemOutcome, LockRequest, RelayItem, Submitted};
 use crate::error::ChainError;
-use crate::proven::{Evidence, Proven};
+use crate::proven::{Evidence, Proven, StateEvidence};
 
 /// Bytes of a transaction that items may fill; the rest is for the update and the envelope.
 const ITEM_BYTES: usize = MAX_TX_BYTES / 2;
@@ -25,18 +25,16 @@ pub(crate) struct Relay {
 /// A batch as messages, the update in the first. Acks come first: they fill the vaults that returns draw on.
 pub(crate) fn relay(chain: &ChainId, client: &ClientId, proven: &Proven) -> Result<Relay, ChainError> {
     let invalid = |what: &str| ChainError::InvalidRequest(format!("{chain}: {what}"));
-    let nodes = |nodes: &[alloy::primitives::Bytes]| nodes.iter().map(|node| node.to_vec()).collect::<Vec<_>>();
-    let (update, shared_proof, proofs): (_, Vec<Vec<u8>>, Vec<Vec<Vec<u8>>>) = match &proven.evidence {
-        Evidence::Attested(evidence) => (
-            evidence.update.as_ref().map(|header| header.encode()),
-            nodes(&evidence.account_proof),
-            evidence.storage_proofs.iter().map(|proof| nodes(proof)).collect(),
-        ),
-        Evidence::Tendermint(evidence) => (
-            evidence.update.as_ref().map(|header| header.encode()),
-            vec![],
-            evidence.proofs.iter().map(|proof| vec![proof.clone()]).collect(),
-        ),
+    let (update, (shared_proof, proofs)) = match &proven.evidence {
+        Evidence::Attested(evidence) => {
+            (evidence.update.as_ref().map(|header| header.encode()), state_proofs(evidence))
+        }
+        Evidence::Qbft(evidence) => (evidence.update.as_ref().map(|header| header.encode()), state_proofs(evidence)),
+        Evidence::EthereumPos(evidence) => (evidence.update.clone(), state_proofs(evidence)),
+        Evidence::Tendermint(evidence) => {
+            let proofs = evidence.proofs.iter().map(|proof| vec![proof.clone()]).collect();
+            (evidence.update.as_ref().map(|header| header.encode()), (vec![], proofs))
+        }
         Evidence::Checkpoint(_) => return Err(invalid("a native chain takes no checkpoints")),
     };
     if proofs.len() != proven.items.len() {
@@ -68,6 +66,14 @@ pub(crate) fn relay(chain: &ChainId, client: &ClientId, proven: &Proven) -> Resu
         (Message::Relay(RelayBatch { client, height, update: update.take(), shared_proof, items }), places)
     };
     Ok(Relay { messages: chunks.into_iter().map(message).collect() })
+}
+
+/// The proof that all items share, and one per item.
+type Proofs = (Vec<Vec<u8>>, Vec<Vec<Vec<u8>>>);
+
+fn state_proofs<H>(evidence: &StateEvidence<H>) -> Proofs {
+    let nodes = |nodes: &[alloy::primitives::Bytes]| nodes.iter().map(|node| node.to_vec()).collect::<Vec<_>>();
+    (nodes(&evidence.account_proof), evidence.storage_proofs.iter().map(|proof| nodes(proof)).collect())
 }
 
 fn weight(item: &message::RelayItem) -> usize {

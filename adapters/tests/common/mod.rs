@@ -177,6 +177,21 @@ pub async fn govern(chain: &NativeChain, action: Action) -> Vec<Event> {
     chain.execute(&signer("marketing"), Message::Approve { proposal }).await.unwrap().events
 }
 
+/// A solo chain with an open client of this specification.
+pub async fn connected_to(dir: &std::path::Path, spec: ClientSpec) -> (SoloHandle, NativeChain, ClientId) {
+    let solo = solo(dir).await;
+    let chain = adapter(vec![solo.rpc_url().parse().unwrap()]);
+    let events = govern(&chain, Action::CreateClient { spec: Box::new(spec) }).await;
+    let created = events.iter().find_map(|event| match event {
+        Event::ClientCreated { client, .. } => Some(client.clone()),
+        _ => None,
+    });
+    let client = created.expect("a client");
+    let action = Action::RegisterCounterparty { client: client.clone(), counterparty_client: evm_client() };
+    govern(&chain, action).await;
+    (solo, chain, client)
+}
+
 /// A solo chain with an attested client that trusts the EVM state given here.
 pub async fn connected(dir: &std::path::Path) -> (SoloHandle, NativeChain, EvmState) {
     let solo = solo(dir).await;
@@ -212,6 +227,7 @@ pub async fn checkpoint_client(chain: &NativeChain, solo: &SoloHandle, height: u
         counterparty_client: client(),
         trusted: Tip { height: Height(height), time: signed.checkpoint.time },
         trusted_hash: vec![],
+        signers: Default::default(),
         trusting_period: TRUSTING_PERIOD,
         frozen: false,
         generation: 0,

@@ -5,7 +5,7 @@ mod evidence;
 pub use evidence::{At, EvidenceAnchorsArgs, EvidenceCommand, EvidenceExportArgs, EvidenceVerifyArgs, Pin};
 
 use crate::keys::{KeyKind, KeyName};
-use alloy::primitives::B256;
+use alloy::primitives::{Address as EvmAddress, B256};
 use clap::{Args, Parser, Subcommand};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
@@ -84,6 +84,8 @@ pub enum Command {
     Keys(KeysCommand),
     /// Watch finalized headers of an EVM chain and serve signatures over them.
     Attest(AttestArgs),
+    /// Bring the native chain the hand-over that the attestors of an EVM chain signed.
+    RotateAttestors(RotateArgs),
     /// Print documentation that is made from the program.
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -406,6 +408,13 @@ pub struct AttestArgs {
     /// The attestor set it signs for: how often the set has changed.
     #[arg(long, default_value_t = 0)]
     pub epoch: u64,
+    /// The addresses of the attestors that are to follow this set, with commas: it signs the hand-over for whoever asks.
+    /// See `crosspoint rotate-attestors`.
+    #[arg(long, value_delimiter = ',', value_name = "ADDRESS", requires = "next_quorum")]
+    pub next_attestors: Vec<EvmAddress>,
+    /// How many of those must sign.
+    #[arg(long, value_name = "N", requires = "next_attestors")]
+    pub next_quorum: Option<u64>,
     /// The key that signs, of kind evm.
     #[arg(long, value_name = "KEY")]
     pub key: KeyName,
@@ -418,4 +427,18 @@ pub struct AttestArgs {
     /// Where what was signed is remembered, so that two blocks of one height are never both signed.
     #[arg(long, default_value = "attestor.journal", value_name = "FILE")]
     pub journal: PathBuf,
+}
+
+/// `crosspoint rotate-attestors`
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "A quorum of the present attestors must run with --next-attestors and --next-quorum, all naming the same set.\nAfter it, every attestor and every service needs the new settings: docs/operators.md.\n\nExample:\n  crosspoint rotate-attestors --config crosspoint.toml --chain eip155-31337"
+)]
+pub struct RotateArgs {
+    /// The settings of the service: attestors of the present set, and the native chain with the relayer's key.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The EVM chain whose attestors hand over, such as eip155-1.
+    #[arg(long)]
+    pub chain: ChainId,
 }

@@ -8,8 +8,17 @@ use super::stop_on_signal;
 use crate::keys::{KeyKind, KeyStore, PassphraseSource};
 use crate::settings::{Log, LogFormat};
 use crosspoint_adapters::attestor::{AttestorService, AttestorSettings, ServiceError, http};
+use crosspoint_light_proofs::attested::Attestors;
 use crosspoint_light_proofs::signature::SigningKey;
 use tokio::net::TcpListener;
+
+/// The set that is to follow, if one is named.
+fn next(args: &AttestArgs) -> Result<Option<Attestors>, Failure> {
+    let Some(quorum) = args.next_quorum else { return Ok(None) };
+    let quorum = usize::try_from(quorum).unwrap_or(usize::MAX);
+    let set = Attestors::from_unsorted(args.next_attestors.clone(), quorum);
+    set.map(Some).map_err(|e| Failure::new(Class::Input, format!("--next-attestors and --next-quorum: {e}")))
+}
 
 pub(super) async fn run(args: &AttestArgs) -> Result<(), Failure> {
     init_logs(&Log { format: LogFormat::People, filter: "info".into() })?;
@@ -29,6 +38,7 @@ pub(super) async fn run(args: &AttestArgs) -> Result<(), Failure> {
         chain_number: number,
         genesis_hash: args.genesis_hash,
         epoch: args.epoch,
+        next: next(args)?,
         endpoint: args.endpoint.url().clone(),
         finality: finality(args.finality),
         journal: args.journal.clone(),

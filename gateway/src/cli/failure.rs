@@ -105,6 +105,12 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
+impl From<ChainError> for Failure {
+    fn from(e: ChainError) -> Self {
+        anyhow::Error::new(e).into()
+    }
+}
+
 impl From<SettingsError> for Failure {
     fn from(e: SettingsError) -> Self {
         Self::new(Class::Input, e.to_string())

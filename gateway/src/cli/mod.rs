@@ -10,6 +10,7 @@ mod evidence;
 pub mod failure;
 mod keys;
 pub mod output;
+mod rotate;
 mod signals;
 mod start;
 mod transfer;
@@ -62,6 +63,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Keys(KeysCommand::Import(args)) => keys::import(&args, json),
         Command::Keys(KeysCommand::List(args)) => keys::list(&args, json),
         Command::Attest(args) => attest::run(&args).await,
+        Command::RotateAttestors(args) => rotate::run(&args, json).await,
         Command::Docs(args) => docs::run(&args),
     }
 }

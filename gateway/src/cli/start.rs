@@ -8,13 +8,16 @@ use crate::desk::{DeskChain, Payer};
 use crate::keys::{KeyKind, KeyName, KeyStore, Passphrase, PassphraseSource, signer_address};
 use crate::secrets::Secrets;
 use crate::service::{CountRequests, RunningService, ServiceParts};
-use crate::settings::{ChainKind, ChainSettings, EvmChain as EvmChainSettings, EvmFinality, Log, LogFormat, Settings};
+use crate::settings::{
+    self, ChainKind, ChainSettings, EvmChain as EvmChainSettings, EvmFinality, Log, LogFormat, Settings,
+};
 use anyhow::anyhow;
 use crosspoint_adapters::attestor::{AttestorPool, PoolSettings};
 use crosspoint_adapters::chain::Chain;
 use crosspoint_adapters::error::ChainError;
+use crosspoint_adapters::evm::beacon::BeaconApi;
 use crosspoint_adapters::evm::settings::Finality;
-use crosspoint_adapters::evm::{EvmChain, EvmSettings};
+use crosspoint_adapters::evm::{EvmChain, EvmSettings, HeaderSource};
 use crosspoint_adapters::native::{NativeChain, NativeSettings};
 use crosspoint_adapters::observer::RpcObserver;
 use crosspoint_adapters::signer::Signer;
@@ -24,6 +27,7 @@ use crosspoint_relayer::metrics::Metrics;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 pub(super) async fn run(args: &ConfigArgs) -> Result<(), Failure> {
@@ -121,10 +125,14 @@ async fn connect(
             (Arc::new(NativeChain::with_observer(native, *key, observer)?), AddressForm::Native, None)
         }
         (ChainKind::Evm(evm), Signer::Evm(key)) => {
-            let pool = pool(chain, evm)?;
+            let source = header_source(chain, evm, observer.clone())?;
+            let pool = match &source {
+                HeaderSource::Attested(pool) => Some(pool.clone()),
+                HeaderSource::Qbft(_) | HeaderSource::EthereumPos(_) => None,
+            };
             let settings = evm_settings(chain, evm, margin);
-            let connected = EvmChain::connect(settings, *key, Some(pool.clone()), observer).await?;
-            (Arc::new(connected), AddressForm::Evm, Some(pool))
+            let connected = EvmChain::connect(settings, *key, Some(source), observer).await?;
+            (Arc::new(connected), AddressForm::Evm, pool)
         }
         _ => return Err(anyhow!("key {} is not of this chain's kind", chain.relayer_key)),
     };
@@ -153,17 +161,38 @@ pub(super) const fn finality(setting: EvmFinality) -> Finality {
     }
 }
 
-fn pool(chain: &ChainSettings, evm: &EvmChainSettings) -> anyhow::Result<AttestorPool> {
-    let mut addresses = evm.attestor_addresses.clone();
+/// The longest wait for an attestor or a beacon node.
+const SOURCE_TIMEOUT: Duration = Duration::from_secs(5);
+
+fn header_source(
+    chain: &ChainSettings,
+    evm: &EvmChainSettings,
+    observer: Option<Arc<dyn RpcObserver>>,
+) -> anyhow::Result<HeaderSource> {
+    Ok(match &evm.header_source {
+        settings::HeaderSource::Attested(attestors) => HeaderSource::Attested(pool(chain, evm.number, attestors)?),
+        settings::HeaderSource::Qbft(encoding) => HeaderSource::Qbft(*encoding),
+        settings::HeaderSource::EthereumPos(nodes) => {
+            let nodes = nodes.iter().map(|node| node.url().clone()).collect();
+            HeaderSource::EthereumPos(BeaconApi::new(chain.id.clone(), nodes, SOURCE_TIMEOUT, observer)?)
+        }
+    })
+}
+
+pub(super) fn pool(
+    chain: &ChainSettings,
+    chain_number: u64,
+    attestors: &settings::Attestors,
+) -> anyhow::Result<AttestorPool> {
+    let mut addresses = attestors.addresses.clone();
     addresses.sort_unstable();
-    let attestors = Attestors::new(addresses, usize::try_from(evm.quorum)?)?;
     Ok(AttestorPool::new(PoolSettings {
         chain: chain.id.clone(),
-        chain_number: evm.number,
-        genesis_hash: evm.genesis_hash,
-        epoch: evm.attestor_epoch,
-        attestors,
-        endpoints: evm.attestors.iter().map(|e| e.url().clone()).collect(),
-        timeout_ms: 5_000,
+        chain_number,
+        genesis_hash: attestors.genesis_hash,
+        epoch: attestors.epoch,
+        attestors: Attestors::new(addresses, usize::try_from(attestors.quorum)?)?,
+        endpoints: attestors.endpoints.iter().map(|e| e.url().clone()).collect(),
+        timeout_ms: u64::try_from(SOURCE_TIMEOUT.as_millis())?,
     })?)
 }

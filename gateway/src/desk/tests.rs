@@ -123,6 +123,7 @@ fn chain(id: &str, other: &str, client: &str, counterparty: &str) -> Arc<Deaf> {
         counterparty_client: counterparty.parse().unwrap(),
         trusted,
         trusted_hash: vec![],
+        signers: Default::default(),
         trusting_period: 1_000_000,
         frozen: false,
         generation: 0,

@@ -39,6 +39,7 @@ impl Attestors {
                 chain_number: anvil.chain_number(),
                 genesis_hash,
                 epoch: 0,
+                next: None,
                 endpoint: anvil.url().clone(),
                 finality: Finality::Tag,
                 journal: config.dir.join(format!("attestor-{index}.journal")),

@@ -16,7 +16,7 @@ use crosspoint_adapters::attestor::AttestorPool;
 use crosspoint_adapters::chain::Chain;
 use crosspoint_adapters::evm::anvil::{Anvil, AnvilOptions, development_key};
 use crosspoint_adapters::evm::deploy::{Manifest, TokenPlan};
-use crosspoint_adapters::evm::{EvmChain, EvmSettings};
+use crosspoint_adapters::evm::{EvmChain, EvmSettings, HeaderSource};
 use crosspoint_adapters::native::{NativeChain, NativeSettings};
 use crosspoint_adapters::observer::RpcObserver;
 use crosspoint_adapters::signer::Signer;
@@ -138,7 +138,7 @@ impl LocalNet {
             EvmChain::connect(
                 evm_settings(&config, &manifest, vec![anvil.url().clone()])?,
                 evm_key(RELAYER)?,
-                Some(attestors.pool(&config)?),
+                Some(HeaderSource::Attested(attestors.pool(&config)?)),
                 observer,
             )
             .await?,
@@ -159,7 +159,7 @@ impl LocalNet {
     pub async fn evm_over(&self, endpoints: Vec<Url>, pool: Option<AttestorPool>) -> Result<EvmChain> {
         let pool = pool.map_or_else(|| self.attestors.pool(&self.config), Ok)?;
         let settings = evm_settings(&self.config, &self.manifest, endpoints)?;
-        Ok(EvmChain::connect(settings, evm_key(RELAYER)?, Some(pool), None).await?)
+        Ok(EvmChain::connect(settings, evm_key(RELAYER)?, Some(HeaderSource::Attested(pool)), None).await?)
     }
 
     /// Another adapter of the native chain, over other endpoints.

@@ -4,6 +4,7 @@ use super::endpoint::Endpoint;
 use super::reader::Reader;
 use crate::keys::KeyName;
 use alloy::primitives::{Address, B256};
+use crosspoint_light_proofs::qbft::Encoding;
 use crosspoint_protocol::ids::{ChainId, Height};
 use serde::Serialize;
 
@@ -70,23 +71,80 @@ pub struct EvmChain {
     pub gateway: Address,
     /// The block the gateway was deployed in: nothing is looked for below it.
     pub deployed_at: Height,
-    /// The hash of block 0, part of every attestation.
-    pub genesis_hash: B256,
     /// Which blocks are relayed.
     pub finality: EvmFinality,
-    /// Where the attestors of its headers answer.
-    pub attestors: Vec<Endpoint>,
+    /// What makes the other chain's client believe its headers.
+    pub header_source: HeaderSource,
+}
+
+/// What makes the other chain's client believe an EVM chain's headers: the type of that client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeaderSource {
+    /// Attestors sign them.
+    Attested(Attestors),
+    /// The validators' seals are in them.
+    Qbft(Encoding),
+    /// Sync committees sign them: where beacon nodes answer.
+    EthereumPos(Vec<Endpoint>),
+}
+
+/// The attestors of an EVM chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attestors {
+    /// The hash of block 0, part of every attestation.
+    pub genesis_hash: B256,
+    /// Where they answer.
+    pub endpoints: Vec<Endpoint>,
     /// Who they are: the set that the other chain's client trusts.
-    pub attestor_addresses: Vec<Address>,
+    pub addresses: Vec<Address>,
     /// How often that set has changed.
-    pub attestor_epoch: u64,
+    pub epoch: u64,
     /// How many of them must agree.
     pub quorum: u64,
+}
+
+/// The three sources by their names in settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SourceName {
+    Attested,
+    Qbft,
+    EthereumPos,
+}
+
+impl std::str::FromStr for SourceName {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "attested" => Ok(Self::Attested),
+            "qbft" => Ok(Self::Qbft),
+            "ethereum-pos" => Ok(Self::EthereumPos),
+            _ => Err(format!("`{}` is none of them", text.chars().take(32).collect::<String>())),
+        }
+    }
+}
+
+/// How the validators of a consortium chain seal its headers, by its name in settings.
+struct Sealing(Encoding);
+
+impl std::str::FromStr for Sealing {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "qbft" => Ok(Self(Encoding::Qbft)),
+            "ibft2" => Ok(Self(Encoding::Ibft2)),
+            "ibft1" => Ok(Self(Encoding::Ibft1)),
+            _ => Err(format!("`{}` is none of them", text.chars().take(32).collect::<String>())),
+        }
+    }
 }
 
 const EVM_KEYS: &[&str] = &[
     "gateway",
     "deployed_at",
+    "header_source",
+    "sealing",
+    "beacon_endpoints",
     "genesis_hash",
     "finality",
     "attestors",
@@ -127,25 +185,19 @@ pub(super) fn read(mut r: Reader) -> Option<ChainSettings> {
 
 fn read_evm(r: &mut Reader, id: Option<&ChainId>) -> Option<EvmChain> {
     let gateway: Option<Address> = r.need("gateway", "the gateway contract's address, 0x and 40 hex digits");
-    let finality = r.or("finality", EvmFinality::Tag, "`finalized` or a number of blocks");
-    let attestors: Vec<Endpoint> = r.list("attestors", "the URL of an attestor, such as http://127.0.0.1:8490");
-    let attestor_addresses: Vec<Address> = r.list("attestor_addresses", "an attestor's address, 0x and 40 hex digits");
-    let attestor_epoch = r.number("attestor_epoch", 0, 0, u64::MAX);
+    let source = r.or("header_source", SourceName::Attested, "`attested`, `qbft` or `ethereum-pos`");
+    // A sealed block is final as it is made, and its nodes may know no `finalized`.
+    let final_by_default = if source == SourceName::Qbft { EvmFinality::Depth(0) } else { EvmFinality::Tag };
+    let finality = r.or("finality", final_by_default, "`finalized` or a number of blocks");
     let deployed_at = Height(r.number("deployed_at", 0, 0, u64::MAX));
-    let genesis_hash: Option<B256> = r.need("genesis_hash", "the hash of the chain's block 0, 0x and 64 hex digits");
-    let quorum = r.number("quorum", 1, 1, 64);
-    let enough = |n: usize| u64::try_from(n).is_ok_and(|n| n >= quorum);
-    if attestors.is_empty() {
-        r.problem("attestors", "must name the attestors of this chain's headers");
-    } else if !enough(attestors.len()) {
-        r.problem("quorum", format!("is {quorum}, but only {} attestors are named", attestors.len()));
-    }
-    if !enough(attestor_addresses.len()) {
-        r.problem(
-            "attestor_addresses",
-            format!("names {} attestors, fewer than the quorum of {quorum}", attestor_addresses.len()),
-        );
-    }
+    let header_source = match source {
+        SourceName::Attested => read_attestors(r).map(HeaderSource::Attested),
+        SourceName::Qbft => {
+            let sealing = r.or("sealing", Sealing(Encoding::Qbft), "`qbft`, `ibft2` or `ibft1`");
+            Some(HeaderSource::Qbft(sealing.0))
+        }
+        SourceName::EthereumPos => read_beacon_nodes(r).map(HeaderSource::EthereumPos),
+    };
     let number = id.and_then(|id| {
         let number = id.as_str().strip_prefix("eip155-").and_then(|n| n.parse().ok());
         if number.is_none() {
@@ -153,15 +205,39 @@ fn read_evm(r: &mut Reader, id: Option<&ChainId>) -> Option<EvmChain> {
         }
         number
     });
-    Some(EvmChain {
-        number: number?,
-        gateway: gateway?,
-        deployed_at,
-        genesis_hash: genesis_hash?,
-        finality,
-        attestors,
-        attestor_addresses,
-        attestor_epoch,
-        quorum,
-    })
+    Some(EvmChain { number: number?, gateway: gateway?, deployed_at, finality, header_source: header_source? })
+}
+
+fn read_attestors(r: &mut Reader) -> Option<Attestors> {
+    let endpoints: Vec<Endpoint> = r.list("attestors", "the URL of an attestor, such as http://127.0.0.1:8490");
+    let addresses: Vec<Address> = r.list("attestor_addresses", "an attestor's address, 0x and 40 hex digits");
+    let epoch = r.number("attestor_epoch", 0, 0, u64::MAX);
+    let genesis_hash: Option<B256> = r.need("genesis_hash", "the hash of the chain's block 0, 0x and 64 hex digits");
+    let quorum = r.number("quorum", 1, 1, 64);
+    let enough = |n: usize| u64::try_from(n).is_ok_and(|n| n >= quorum);
+    if endpoints.is_empty() {
+        r.problem("attestors", "must name the attestors of this chain's headers");
+    } else if !enough(endpoints.len()) {
+        r.problem("quorum", format!("is {quorum}, but only {} attestors are named", endpoints.len()));
+    }
+    if !enough(addresses.len()) {
+        let few = format!("names {} attestors, fewer than the quorum of {quorum}", addresses.len());
+        r.problem("attestor_addresses", few);
+    }
+    Some(Attestors { genesis_hash: genesis_hash?, endpoints, addresses, epoch, quorum })
+}
+
+fn read_beacon_nodes(r: &mut Reader) -> Option<Vec<Endpoint>> {
+    const KEY: &str = "beacon_endpoints";
+    let nodes: Vec<Endpoint> = r.list(KEY, "the URL of a beacon node, such as http://127.0.0.1:5052");
+    if nodes.is_empty() {
+        r.problem(KEY, "must name at least one beacon node, such as [\"http://127.0.0.1:5052\"]");
+        return None;
+    }
+    for (at, node) in nodes.iter().enumerate() {
+        if !matches!(node.url().scheme(), "http" | "https") {
+            r.problem(&format!("{KEY}[{at}]"), "must be http or https: the beacon API has no other");
+        }
+    }
+    Some(nodes)
 }

@@ -9,7 +9,7 @@ mod chain;
 mod endpoint;
 mod reader;
 
-pub use chain::{ChainKind, ChainSettings, EvmChain, EvmFinality, NativeChain};
+pub use chain::{Attestors, ChainKind, ChainSettings, EvmChain, EvmFinality, HeaderSource, NativeChain};
 pub use endpoint::{Endpoint, EndpointError};
 
 use config::{Config, Environment, File, FileFormat};

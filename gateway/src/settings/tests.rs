@@ -7,6 +7,7 @@
 )]
 
 use super::*;
+use crosspoint_light_proofs::qbft::Encoding;
 
 const GOOD: &str = r#"
 [http]
@@ -89,6 +90,46 @@ fn every_problem_is_listed_at_once_with_its_path() {
         assert!(found.iter().any(|p| p.starts_with(start)), "{start}\n{found:#?}");
     }
     assert_eq!(found.len(), starts.len(), "{found:#?}");
+}
+
+/// The settings with another source of headers: these lines instead of those of the attestors.
+fn with_source(lines: &str) -> String {
+    let (before, _) = GOOD.split_once("finality = 2").unwrap();
+    format!("{before}{lines}\n")
+}
+
+#[test]
+fn the_source_of_headers_is_chosen_per_chain() {
+    let source = |text: &str| match &parse(text, &[]).unwrap().chains["ethereum"].kind {
+        ChainKind::Evm(evm) => (evm.header_source.clone(), evm.finality),
+        ChainKind::Native(_) => panic!(),
+    };
+    assert!(matches!(source(GOOD), (HeaderSource::Attested(set), EvmFinality::Depth(2)) if set.endpoints.len() == 1));
+    let qbft = source(&with_source("header_source = \"qbft\""));
+    assert_eq!(qbft, (HeaderSource::Qbft(Encoding::Qbft), EvmFinality::Depth(0)));
+    let ibft = source(&with_source("header_source = \"qbft\"\nsealing = \"ibft1\"\nfinality = 3"));
+    assert_eq!(ibft, (HeaderSource::Qbft(Encoding::Ibft1), EvmFinality::Depth(3)));
+    let beacon = with_source(
+        "header_source = \"ethereum-pos\"\nbeacon_endpoints = [\"https://a/an-api-key\", \"http://b:5052\"]",
+    );
+    assert!(matches!(source(&beacon), (HeaderSource::EthereumPos(nodes), EvmFinality::Tag) if nodes.len() == 2));
+    let dump = serde_json::to_string(&parse(&beacon, &[]).unwrap()).unwrap();
+    assert!(dump.contains("ethereum-pos") && !dump.contains("an-api-key"), "{dump}");
+}
+
+#[test]
+fn what_another_source_needs_is_a_problem() {
+    let found = |lines: &str| problems(&with_source(lines), &[]);
+    let none = found("header_source = \"ethereum-pos\"");
+    assert!(none[0].starts_with("chains.ethereum.beacon_endpoints must name at least one beacon node"), "{none:?}");
+    let socket = found("header_source = \"ethereum-pos\"\nbeacon_endpoints = [\"ws://a\"]");
+    assert!(socket[0].starts_with("chains.ethereum.beacon_endpoints[0] must be http or https"), "{socket:?}");
+    let attested = found("header_source = \"qbft\"\nquorum = 2");
+    assert!(attested[0].starts_with("chains.ethereum.quorum is not a setting; here are known:"), "{attested:?}");
+    let sealing = found("header_source = \"qbft\"\nsealing = \"clique\"");
+    assert!(sealing[0].starts_with("chains.ethereum.sealing must be `qbft`, `ibft2` or `ibft1`"), "{sealing:?}");
+    let unknown = problems(&GOOD.replace("finality = 2", "header_source = \"trust-me\""), &[]);
+    assert!(unknown[0].starts_with("chains.ethereum.header_source must be `attested`, `qbft` or"), "{unknown:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use crate::process::until;
+use crate::process::{run, until};
 use crate::stand::{EVM, NATIVE, Stand, merchant};
 
 async fn send(stand: &Stand, amount: &str) -> Result<String> {
@@ -61,6 +61,57 @@ async fn two_of_three_attestors_carry_acks_and_one_does_not() -> Result<()> {
     stand.at_stage(&second, &["settled"]).await?;
     stand.ready().await?;
     stand.start_attestor(1).await?;
+    stand.audited().await?;
+    stand.end().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attestors_hand_over_to_others_and_what_was_under_way_settles() -> Result<()> {
+    let mut stand = Stand::start().await?;
+    let addresses: Vec<_> =
+        stand.net.attestors.keys().iter().skip(1).map(|key| format!("{:#x}", key.address())).collect();
+    let next = addresses.join(",");
+    let naming = ["--next-attestors", next.as_str(), "--next-quorum", "2"];
+    let config = stand.config().display().to_string();
+    let rotate = ["rotate-attestors", "--config", config.as_str(), "--chain", EVM, "--json"];
+    let no_set = run(&rotate).await?.refused(1)?;
+    ensure!(no_set.contains("0 of 3 attestors") && no_set.contains("named no set"), "{no_set}");
+    for index in 0..2 {
+        stand.kill_attestor(index).await?;
+        stand.start_attestor_with(index, &naming).await?;
+    }
+    // Until it is brought to the chain, the hand-over changes nothing.
+    let first = send(&stand, "1").await?;
+    stand.at_stage(&first, &["settled"]).await?;
+    let told = run(&rotate).await?.json()?;
+    ensure!(told["epoch"] == 1 && told["quorum"] == 2 && told["rotated"][0]["client"] == "attested-0", "{told}");
+    let again = run(&rotate).await?.refused(1)?;
+    ensure!(again.contains("at attestor epoch 0"), "{again}");
+
+    // The old set's word counts no more, and the service says why it waits.
+    let second = send(&stand, "2").await?;
+    stand.at_stage(&second, &["claimed"]).await?;
+    until("the service to say that the attestors are others now", async || {
+        let (_, routes) = stand.get("/v1/routes").await?;
+        Ok(routes.to_string().contains("is at attestor epoch 1, the settings say 0").then_some(()))
+    })
+    .await
+    .map_err(|e| stand.story(e))?;
+    stand.stop_service().await?;
+    for index in 0..3 {
+        stand.kill_attestor(index).await?;
+    }
+    for index in 1..3 {
+        stand.start_attestor_with(index, &["--epoch", "1"]).await?;
+    }
+    let settings = std::fs::read_to_string(&config)?;
+    let set = settings.lines().map(|line| match line.split(" = ").next() {
+        Some("attestor_addresses") => format!("attestor_addresses = {addresses:?}\nattestor_epoch = 1"),
+        _ => line.to_owned(),
+    });
+    std::fs::write(&config, set.collect::<Vec<_>>().join("\n"))?;
+    stand.start_service().await?;
+    stand.at_stage(&second, &["settled"]).await?;
     stand.audited().await?;
     stand.end().await
 }

@@ -64,7 +64,7 @@ async fn the_reference_settings_are_good_and_the_environment_is_over_them() -> R
     let json = finish(changed).await?.json()?;
     assert_eq!(json["settings"]["http"]["listen"], "127.0.0.1:9000");
     let ethereum = &json["settings"]["chains"]["ethereum"];
-    assert_eq!(ethereum["kind"]["evm"]["quorum"], 3);
+    assert_eq!(ethereum["kind"]["evm"]["header_source"]["attested"]["quorum"], 3);
     // A provider's key in a URL is never shown.
     assert_eq!(ethereum["endpoints"], serde_json::json!(["https://node.example", "http://127.0.0.1:1"]));
     let mut wrong = command(&["config", "check", "--config", REFERENCE]);

@@ -178,6 +178,11 @@ genesis_hash = "{genesis}"
 
     /// Starts one attestor on its journal of before, its passphrase from the environment.
     pub async fn start_attestor(&mut self, index: usize) -> Result<()> {
+        self.start_attestor_with(index, &[]).await
+    }
+
+    /// The same with more arguments.
+    pub async fn start_attestor_with(&mut self, index: usize, more: &[&str]) -> Result<()> {
         let (keys, key) = (self.path("keys"), format!("attestor-{index}"));
         let listen = format!("127.0.0.1:{}", self.attestor_ports[index]);
         let journal = self.path(&format!("{key}.journal"));
@@ -195,6 +200,7 @@ genesis_hash = "{genesis}"
             "--listen",
             &listen,
         ]);
+        command.args(more);
         command.arg("--keystore").arg(keys).arg("--journal").arg(journal).env("CROSSPOINT_PASSPHRASE", PASSPHRASE);
         let mut attestor = Service::start(command, &self.path(&format!("{key}.log")))?;
         attestor.says("attesting eip155-31337").await?;

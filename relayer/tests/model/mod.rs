@@ -150,6 +150,7 @@ impl ModelChain {
             counterparty_client: client_id(other),
             trusted: peer.head_now().finalized,
             trusted_hash: vec![],
+            signers: Default::default(),
             trusting_period: 14 * 24 * 3600,
             frozen: false,
             generation: 0,
