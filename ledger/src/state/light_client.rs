@@ -231,7 +231,10 @@ impl LightClient {
     /// chain change neither.
     #[must_use]
     pub fn same_counterparty(&self, other: &Self) -> bool {
-        self.followed() == other.followed()
+        match (self, other) {
+            (Self::Attested(old), Self::Attested(new)) => old.same_counterparty(new),
+            _ => self.followed() == other.followed(),
+        }
     }
 
     fn followed(&self) -> Followed {

@@ -31,6 +31,7 @@ pub(crate) fn client(number: u64, time: u64, root: B256) -> ClientState {
         genesis_hash: B256::ZERO,
         attestors: Attestors::from_unsorted(addresses, 2).unwrap(),
         epoch: 0,
+        past: vec![],
         latest: Latest {
             number: Height(number),
             hash: keccak256(rlp(number, time, root)),
