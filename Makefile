@@ -37,6 +37,10 @@ demo: build ## the main job on one machine: native chain, Ethereum chain, relaye
 test: setup ## every test: Rust, Solidity, end to end
 	@scripts/test
 
+.PHONY: model
+model: setup ## model checks of the protocol with larger bounds: states explored, mutants caught
+	@scripts/model $(ARGS)
+
 .PHONY: bench
 bench: setup ## benchmarks: criterion for functions, one command for the whole path
 	@scripts/bench $(ARGS)
