@@ -9,6 +9,8 @@ mod attested_world;
 mod beacon_chain;
 #[path = "../../light-proofs/tests/proofs/chain.rs"]
 mod chain;
+#[path = "../../light-proofs/tests/proofs/evidence_case.rs"]
+mod evidence_case;
 #[path = "../../light-proofs/tests/proofs/jmt_tree.rs"]
 mod jmt_tree;
 #[path = "../../light-proofs/tests/proofs/sealed_chain.rs"]

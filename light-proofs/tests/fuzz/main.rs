@@ -16,6 +16,8 @@ mod attested_world;
 mod beacon_chain;
 #[path = "../proofs/chain.rs"]
 mod chain;
+#[path = "../proofs/evidence_case.rs"]
+mod evidence_case;
 #[path = "../proofs/jmt_tree.rs"]
 mod jmt_tree;
 #[path = "../../../fuzz/src/runner.rs"]

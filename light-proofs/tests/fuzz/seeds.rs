@@ -2,7 +2,7 @@
 //! to them reach past the first checks.
 
 use crate::jmt_tree::Tree;
-use crate::{attested_world, beacon_chain, chain, sealed_chain, trie};
+use crate::{attested_world, beacon_chain, chain, evidence_case, sealed_chain, trie};
 use alloy_primitives::{B256, U256, keccak256};
 use crosspoint_light_proofs::attested::{SignedRotation, encode_nodes};
 use crosspoint_light_proofs::ethereum_pos::{Fork, Preset};
@@ -160,4 +160,8 @@ pub(crate) fn state_json() -> Inputs {
         json(&pos),
         json(&crosspoint_light_proofs::jmt::Siblings::absence(&TREE.ics23(b"absent")).expect("an absent key")),
     ]
+}
+
+pub(crate) fn evidence() -> Inputs {
+    evidence_case::all().into_iter().map(|(_, file)| file.to_text().expect("a text").into_bytes()).collect()
 }

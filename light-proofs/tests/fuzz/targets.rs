@@ -3,9 +3,10 @@
 //! what must hold of whatever it accepts.
 
 use super::seeds;
-use crate::{attested_world, beacon_chain, chain, sealed_chain};
+use crate::{attested_world, beacon_chain, chain, evidence_case, sealed_chain};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use crosspoint_light_proofs::ethereum_pos::{Bootstrap, Fork, Preset, Update};
+use crosspoint_light_proofs::evidence::{Evidence, verify};
 use crosspoint_light_proofs::evm::ExecutionHeader;
 use crosspoint_light_proofs::qbft::{Encoding, ExtraData, SealedHeader};
 use crosspoint_light_proofs::{attested, checkpoint, ethereum_pos, jmt, mpt, multistore, qbft, tendermint};
@@ -33,6 +34,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("beacon_ssz", beacon_ssz, seeds::beacon_ssz),
     ("beacon_json", beacon_json, seeds::beacon_json),
     ("state_json", state_json, seeds::state_json),
+    ("evidence", evidence_file, seeds::evidence),
 ];
 
 const FORKS: [Fork; 6] = [Fork::Altair, Fork::Bellatrix, Fork::Capella, Fork::Deneb, Fork::Electra, Fork::Fulu];
@@ -227,4 +229,17 @@ fn state_json(bytes: &[u8]) {
     twice::<ethereum_pos::ClientState>(bytes);
     twice::<ethereum_pos::Header>(bytes);
     twice::<jmt::Siblings>(bytes);
+}
+
+/// Whatever is written, however: what verifies is one of the files that the keys of the seeds signed for.
+fn evidence_file(bytes: &[u8]) {
+    static PACKET: LazyLock<crosspoint_light_proofs::evidence::PacketRecord> = LazyLock::new(evidence_case::record);
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(read) = Evidence::read(text) {
+        assert_eq!(read.to_text().as_deref(), Ok(text), "one text");
+    }
+    let read = serde_json::from_str(text).ok().and_then(|value| Evidence::from_value(value).ok());
+    if let Some(read) = read.filter(|read| verify(read, &[]).is_ok()) {
+        assert_eq!(read.packet, *PACKET, "nobody signed for another packet");
+    }
 }
