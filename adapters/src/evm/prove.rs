@@ -78,9 +78,9 @@ impl EvmChain {
     pub(super) fn pool(&self) -> Result<&AttestorPool, ChainError> {
         match &self.source {
             Some(HeaderSource::Attested(pool)) => Ok(pool),
-            Some(HeaderSource::Qbft(_) | HeaderSource::EthereumPos(_)) | None => Err(ChainError::InvalidRequest(
-                format!("{}: its headers are not attested by the settings", self.id()),
-            )),
+            Some(HeaderSource::Qbft(_) | HeaderSource::EthereumPos(_)) | None => {
+                Err(ChainError::InvalidRequest(format!("{}: its headers are not attested by the settings", self.id())))
+            }
         }
     }
 
