@@ -250,9 +250,13 @@ impl Twins {
         match verify_update(&self.rust, update, now) {
             Ok(_) => Verdict::Trusts,
             Err(CheckpointError::HeightNotAbove { found, trusted }) if found < trusted => Verdict::Refuses,
-            Err(CheckpointError::HeightNotAbove { .. } | CheckpointError::TimeDecreases { .. })
-                if check_conflict(&self.rust, update).is_ok() =>
-            {
+            Err(CheckpointError::HeightNotAbove { .. }) => match check_conflict(&self.rust, update) {
+                // The Rust client does not keep which set signed its newest header. The contract does, in a digest:
+                // where that alone differs, it freezes.
+                Ok(()) | Err(CheckpointError::NoConflict) => Verdict::Freezes,
+                Err(_) => Verdict::Refuses,
+            },
+            Err(CheckpointError::TimeDecreases { .. }) if check_conflict(&self.rust, update).is_ok() => {
                 Verdict::Freezes
             }
             Err(_) => Verdict::Refuses,
