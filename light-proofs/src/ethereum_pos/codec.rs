@@ -27,9 +27,9 @@ pub enum CodecError {
     /// Decodes, but encodes to other bytes.
     #[error("the bytes are not the canonical encoding of what they decode to")]
     NotCanonical,
-    /// No fork that is known.
-    #[error("{0} names no fork")]
-    Fork(u32),
+    /// No form that is known.
+    #[error("{0} names no form of updates")]
+    Form(u32),
     /// The committee has not the network's size.
     #[error("{0} bytes are not the keys of a committee of this network")]
     Committee(usize),
@@ -45,26 +45,26 @@ struct RawHeader {
     /// The keys of the members, then the sum of them.
     #[prost(bytes = "vec", tag = "2")]
     signers: Vec<u8>,
-    /// The fork in whose form the update is, from 0 for Altair.
+    /// The update's form: its place in [`FORMS`].
     #[prost(uint32, tag = "3")]
-    fork: u32,
+    form: u32,
     #[prost(bytes = "vec", tag = "4")]
     update: Vec<u8>,
 }
 
-/// The forks by their number on the wire.
-const FORKS: [Fork; 6] = [Fork::Altair, Fork::Bellatrix, Fork::Capella, Fork::Deneb, Fork::Electra, Fork::Fulu];
+/// The forks that changed the form of updates; each later one keeps the form of the last of these.
+const FORMS: [Fork; 4] = [Fork::Altair, Fork::Capella, Fork::Deneb, Fork::Electra];
 
 impl Header {
     /// The update as bytes, in the form of a fork: that of the attested header's slot.
     #[must_use]
     pub fn encode(&self, preset: Preset, fork: Fork) -> Vec<u8> {
-        let number = FORKS.iter().position(|known| *known == fork).unwrap_or(FORKS.len());
+        let form = FORMS.iter().rposition(|first| *first <= fork).unwrap_or_default();
         let keys = self.signers.pubkeys.iter().chain([&self.signers.aggregate_pubkey]);
         RawHeader {
             trusted_height: self.trusted_height.0,
             signers: keys.flat_map(|key| key.0).collect(),
-            fork: u32::try_from(number).unwrap_or(u32::MAX),
+            form: u32::try_from(form).unwrap_or(u32::MAX),
             update: self.update.to_ssz(preset, fork),
         }
         .encode_to_vec()
@@ -76,7 +76,7 @@ impl Header {
             return Err(CodecError::TooLong(bytes.len()));
         }
         let raw = RawHeader::decode(bytes).map_err(|_| CodecError::Protobuf)?;
-        let fork = usize::try_from(raw.fork).ok().and_then(|at| FORKS.get(at)).ok_or(CodecError::Fork(raw.fork))?;
+        let fork = usize::try_from(raw.form).ok().and_then(|at| FORMS.get(at)).ok_or(CodecError::Form(raw.form))?;
         let header = Self {
             trusted_height: Height(raw.trusted_height),
             signers: committee(preset, &raw.signers)?,
