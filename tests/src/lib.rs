@@ -31,7 +31,7 @@ use crosspoint_protocol::lock::Terms;
 use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::secret::{Hashlock, Preimage};
 use crosspoint_relayer::audit::{AuditReport, audit_once};
-use crosspoint_relayer::journal::Transfer;
+use crosspoint_relayer::journal::{Journal, Transfer};
 use crosspoint_relayer::life::Stage;
 use crosspoint_relayer::metrics::Metrics;
 use crosspoint_relayer::probe::Probe;
@@ -180,9 +180,18 @@ impl World {
     }
 
     /// Throws the journal away: the next relayer starts from the chains alone.
-    pub fn forget_journal(&self) -> Result<()> {
+    pub async fn forget_journal(&self) -> Result<()> {
         ensure!(self.relayer.is_none(), "stop the relayer first");
-        std::fs::remove_dir_all(self.dir.path().join("journal")).context("the journal")
+        let journal = self.dir.path().join("journal");
+        // A write that was under way when the relayer was killed still has it open; what is thrown away under its hands
+        // it would damage.
+        for _ in 0..200 {
+            if Journal::open(&journal, None).is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        std::fs::remove_dir_all(journal).context("the journal")
     }
 
     #[must_use]

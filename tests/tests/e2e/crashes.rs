@@ -37,7 +37,7 @@ async fn kill_at(world: &mut World, at: Point, forget: bool) -> Result<()> {
     assert!(hold.reached.load(Ordering::SeqCst));
     world.kill_relayer().await;
     if forget {
-        world.forget_journal()?;
+        world.forget_journal().await?;
     }
     world.start_relayer().await
 }
