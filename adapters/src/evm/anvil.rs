@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use url::Url;
 
@@ -44,6 +45,9 @@ pub enum AnvilError {
     /// No port is free.
     #[error("no free port for anvil: {0}")]
     Port(std::io::Error),
+    /// There is no folder for its states.
+    #[error("no temporary folder for the states of anvil's old blocks: {0}")]
+    States(std::io::Error),
     /// It ended before it answered.
     #[error("anvil ended ({0}) before it answered")]
     Ended(std::process::ExitStatus),
@@ -85,6 +89,9 @@ pub struct Anvil {
     /// Ends before the child, so that it never signals another process of the same number.
     watcher: Option<Child>,
     child: Child,
+    /// Where it keeps the states of old blocks, gigabytes in an hour. Left to itself it would keep them in the home folder, for
+    /// ever if it is killed.
+    _states: TempDir,
     url: Url,
     chain: ChainId,
     chain_number: u64,
@@ -123,8 +130,11 @@ impl Anvil {
             0 => free_port().map_err(AnvilError::Port)?,
             port => port,
         };
+        let states = tempfile::Builder::new().prefix("crosspoint-anvil-").tempdir().map_err(AnvilError::States)?;
         let mut command = Command::new(binary);
         command
+            .arg("--cache-path")
+            .arg(states.path())
             .args(["--silent", "--host", "127.0.0.1"])
             .args(["--port", &port.to_string()])
             .args(["--chain-id", &options.chain_number.to_string()])
@@ -154,8 +164,16 @@ impl Anvil {
                 return Err(AnvilError::Ended(status));
             }
             if rpc.call::<String>("eth_chainId", json!([])).await.is_ok() {
-                let watcher = child.id().and_then(watcher);
-                return Ok(Self { watcher, child, url, chain, chain_number: options.chain_number, rpc });
+                let watcher = child.id().and_then(|process| watcher(process, states.path()));
+                return Ok(Self {
+                    watcher,
+                    child,
+                    _states: states,
+                    url,
+                    chain,
+                    chain_number: options.chain_number,
+                    rpc,
+                });
             }
             if started.elapsed() > START_TIMEOUT {
                 return Err(silent());
@@ -254,11 +272,12 @@ impl Anvil {
     }
 }
 
-/// A shell that waits for this process to end, whose end closes the pipe, and then ends `process`. Without a shell there is
-/// none, and a `kill -9` of this process leaves anvil behind.
-fn watcher(process: u32) -> Option<Child> {
+/// A shell that waits for this process to end, whose end closes the pipe, and then ends `process` and removes its `states`.
+/// Without a shell there is none, and a `kill -9` of this process leaves anvil behind.
+fn watcher(process: u32, states: &Path) -> Option<Child> {
     Command::new("sh")
-        .args(["-c", "cat; kill \"$1\"", "watcher", &process.to_string()])
+        .args(["-c", "cat; kill -9 \"$1\"; sleep 1; rm -rf -- \"$2\"", "watcher", &process.to_string()])
+        .arg(states)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
