@@ -18,10 +18,12 @@ use crosspoint_protocol::path::Path;
 use crosspoint_protocol::secret::{Hashlock, Preimage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::error::ChainError;
 use crate::proven::Proven;
 use crate::signer::Signer;
+use crate::witness::{Mark, Misbehaviour, Witness};
 
 /// A block's number and its header's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -330,6 +332,21 @@ pub trait Chain: Send + Sync + 'static {
 
     /// A client update alone, to keep a client from expiring.
     async fn prove_update(&self, client: &ClientStatus) -> Result<Proven, ChainError>;
+
+    /// Other sources of this chain's headers, to compare with what clients of it believe.
+    fn witnesses(&self) -> &[Arc<dyn Witness>] {
+        &[]
+    }
+
+    /// Whether a client on this chain trusts this header of its newest trusted height.
+    async fn trusts(&self, client: &ClientStatus, mark: &Mark) -> Result<bool, ChainError> {
+        Ok(mark.height == client.marked_height() && mark.hash == client.trusted_hash)
+    }
+
+    /// Shows a client on this chain that its chain contradicts itself, which freezes it. Waits for the block.
+    async fn submit_misbehaviour(&self, client: &ClientId, _evidence: &Misbehaviour) -> Result<TxId, ChainError> {
+        Err(ChainError::InvalidRequest(format!("{}: client {client} takes no evidence of misbehaviour", self.id())))
+    }
 
     /// What this chain shows of a packet, for an evidence file: headers that are believed from an anchor and proofs
     /// from them, all of it verified. What it cannot prove any more is left out.

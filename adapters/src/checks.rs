@@ -24,6 +24,14 @@ impl Problems {
         self.check(max_bytes >= 1 << 16, "max_response_bytes: must be at least 65536");
     }
 
+    /// A witness speaks for itself: one that is relayed by would agree with what it said.
+    pub(crate) fn check_witnesses(&mut self, endpoints: &[Url], witnesses: &[Url]) {
+        for url in witnesses {
+            self.check(matches!(url.scheme(), "http" | "https"), "witnesses: only http and https are supported");
+            self.check(!endpoints.contains(url), "witnesses: one of the endpoints cannot be its own witness");
+        }
+    }
+
     /// All that were noted.
     pub(crate) fn into_vec(self) -> Vec<String> {
         self.0

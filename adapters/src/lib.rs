@@ -4,6 +4,7 @@
 //! - [`proven`]: what one adapter proves and another submits.
 //! - [`native`]: the native permissioned chain and its sub-chains, over the CometBFT RPC.
 //! - `evm`: Ethereum-compatible chains, over JSON-RPC.
+//! - [`witness`]: a second source of a chain's headers, to compare with.
 //! - [`attestor`]: the m-of-n signers of statements about an EVM chain without checkable consensus.
 
 pub mod attestor;
@@ -16,3 +17,4 @@ pub mod native;
 pub mod observer;
 pub mod proven;
 pub mod signer;
+pub mod witness;

@@ -13,8 +13,10 @@ use crate::retry::RetryReason;
 use crate::route::Route;
 use crate::shared::{Halt, RelayError, Shared, lock};
 use crate::watch::tick;
+use crate::witness::{Verdict, Witnesses};
 use crosspoint_adapters::chain::{Chain, ClientStatus, RelayItem};
 use crosspoint_adapters::error::ChainError;
+use crosspoint_adapters::proven::Proven;
 use crosspoint_protocol::ids::Timestamp;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,8 +25,9 @@ use std::time::{Duration, Instant};
 /// Carries one route until the relayer stops.
 pub(crate) async fn run(shared: Arc<Shared>, route: Route) {
     let (Ok(prover), Ok(target)) = (shared.chain(&route.source_chain), shared.chain(&route.dest_chain)) else { return };
-    let carrier =
-        Carrier { shared, route, prover, target, client: Mutex::default(), checked_pair: AtomicBool::default() };
+    let witnesses = Witnesses::new(Arc::clone(&shared), route.clone(), Arc::clone(&prover), Arc::clone(&target));
+    let (client, checked_pair) = (Mutex::default(), AtomicBool::default());
+    let carrier = Carrier { shared, route, prover, target, witnesses, client, checked_pair };
     let mut failures: u32 = 0;
     loop {
         // A turn is not cut short by a stop: what was submitted is still written down.
@@ -77,6 +80,7 @@ struct Carrier {
     route: Route,
     prover: Arc<dyn Chain>,
     target: Arc<dyn Chain>,
+    witnesses: Witnesses,
     client: Mutex<Option<(ClientStatus, Instant)>>,
     checked_pair: AtomicBool,
 }
@@ -155,12 +159,26 @@ impl Carrier {
         }
         let expires = client.trusted.time.checked_add(client.trusting_period);
         let expired = self.now().zip(expires).is_some_and(|(now, expires)| now >= expires);
-        self.halt(match (client.frozen, expired) {
+        let halt = match (client.frozen, expired) {
             (true, _) => Some(Halt::Frozen),
             (false, true) => Some(Halt::Expired),
-            (false, false) => None,
-        });
-        Ok(client.frozen || expired)
+            (false, false) => self.witnesses.dispute(client).await?.map(|why| Halt::Disputed { why }),
+        };
+        let halted = halt.is_some();
+        self.halt(halt);
+        if halted && !client.frozen && !expired {
+            // By evidence it may be frozen now.
+            lock(&self.client).take();
+        }
+        Ok(halted)
+    }
+
+    /// Compares what is about to be brought with what the witnesses have. If one has another, nothing is brought.
+    async fn check_update(&self, client: &ClientStatus, proven: &Proven) -> Result<(), RelayError> {
+        let Verdict::Disputed(why) = self.witnesses.check(client, proven).await? else { return Ok(()) };
+        self.halt(Some(Halt::Disputed { why: why.clone() }));
+        lock(&self.client).take();
+        Err(RelayError::Disputed(why))
     }
 
     fn halt(&self, halt: Option<Halt>) {
@@ -186,6 +204,7 @@ impl Carrier {
         let source = &self.route.source_chain;
         let proven = self.shared.call(source, "prove_update", self.prover.prove_update(client)).await?;
         self.shared.metrics.proof(client, proof_op(None), start.elapsed());
+        self.check_update(client, &proven).await?;
         let (chain, id) = (&self.route.dest_chain, &self.route.dest_client);
         let sent = self.shared.send(chain, "submit", self.target.submit(id, &proven)).await;
         let outcome = if sent.is_ok() { TxOutcome::Done } else { TxOutcome::Failed };
@@ -208,7 +227,8 @@ impl Carrier {
         let now = now_ms();
         let mut batch: Batch = vec![];
         let mut oldest = now;
-        let (mut late, mut stopped) = (vec![], vec![]);
+        let (mut late, mut stopped, mut doubtful) = (vec![], vec![], vec![]);
+        let other_way = self.other_way_is_doubtful();
         for action in [Action::Ack, Action::Timeout, Action::Recv] {
             let room = most.saturating_sub(batch.len());
             if room == 0 {
@@ -221,6 +241,8 @@ impl Carrier {
                 let job = (id, action);
                 if self.is_stopped(&life) {
                     stopped.push(job);
+                } else if action == Action::Recv && other_way {
+                    doubtful.push(job);
                 } else if action == Action::Recv && self.too_late(&life) {
                     late.push(job);
                 } else if let Some(item) = self.item(&life, action)? {
@@ -233,6 +255,8 @@ impl Carrier {
         self.shared.fail_all(&late, Failure::later(RetryReason::TooLate, why)).await?;
         let why = "the supply audit found an imbalance in this denom; it moves on when the books balance";
         self.shared.fail_all(&stopped, Failure::later(RetryReason::DenomStopped, why)).await?;
+        let why = "the client of the way back is frozen or in dispute: what its chain sent may be forged, so no points follow it";
+        self.shared.fail_all(&doubtful, Failure::later(RetryReason::CounterpartyStopped, why)).await?;
         if batch.is_empty() {
             return Ok(Choice::Nothing);
         }
@@ -251,6 +275,14 @@ impl Carrier {
             (Action::Recv, _) => Some(RelayItem::Recv { packet }),
             (Action::Ack, None) | (Action::Claim | Action::Void, _) => None,
         })
+    }
+
+    /// Whether headers of the destination are in doubt on the source. Points that a forged header made there could drain the
+    /// vault here, so nothing new is received; what was sent from here is still acknowledged and timed out.
+    fn other_way_is_doubtful(&self) -> bool {
+        let routes = lock(&self.shared.routes);
+        let halt = routes.get(&self.route.reversed()).and_then(|state| state.halt.as_ref());
+        matches!(halt, Some(Halt::Frozen | Halt::Disputed { .. }))
     }
 
     fn is_stopped(&self, life: &Life) -> bool {
@@ -325,6 +357,7 @@ impl Carrier {
         if carried.is_empty() && !proven.has_update() {
             return Ok(Ok(()));
         }
+        self.check_update(&client, &proven).await?;
         self.shared.at(Point::BatchProven).await;
         let (chain, id) = (&self.route.dest_chain, &self.route.dest_client);
         let submitted = match self.shared.send(chain, "submit", self.target.submit(id, &proven)).await {

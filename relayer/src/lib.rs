@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Read [`life`] first: the stages of a packet. Then `intake` (events to facts), `carry` and `tend` (work to
-//! transactions), `outcome` (what became of them), [`journal`] (how all of it is kept), [`audit`] (whether the
+//! transactions), `witness` (whether others see the same chain), `outcome` (what became of them), [`journal`] (how all of it is kept), [`audit`] (whether the
 //! books of both chains agree), [`evidence`] (what an auditor is given of one transfer). [`Relayer`] starts it, [`RelayerHandle`] stops it and says how it is.
 //!
 //! Submissions are written down after they were made, never before: should the process die in between, the
@@ -32,6 +32,7 @@ mod stuck;
 mod tend;
 mod tower;
 mod watch;
+mod witness;
 
 pub use relayer::{ChainStatus, Relayer, RelayerHandle, RouteStatus, StartError, Status};
 pub use settings::RelayerConfig;

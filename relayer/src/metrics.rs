@@ -97,6 +97,29 @@ impl TxOutcome {
     }
 }
 
+/// What a witness says of a header: label `testimony` of `crosspoint_witness_checks_total`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Testimony {
+    /// It has the same header.
+    Agrees,
+    /// It has none at that height, or does not answer.
+    Silent,
+    /// It has another one.
+    Contradicts,
+}
+
+impl Testimony {
+    const ALL: [Self; 3] = [Self::Agrees, Self::Silent, Self::Contradicts];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agrees => "agrees",
+            Self::Silent => "silent",
+            Self::Contradicts => "contradicts",
+        }
+    }
+}
+
 /// Kinds of points in the audit: label `kind` of `crosspoint_supply_points`.
 pub const SUPPLY_KINDS: [&str; 7] = ["cap", "issued", "vault", "locked", "held", "vouchers", "in_flight"];
 
@@ -117,6 +140,9 @@ pub struct Metrics {
     transfer_duration: HistogramVec,
     client_expiry: IntGaugeVec,
     client_frozen: IntGaugeVec,
+    client_disputed: IntGaugeVec,
+    witness_checks: IntCounterVec,
+    misbehaviour: IntCounterVec,
     claim_margin: IntGaugeVec,
     wallet: GaugeVec,
     supply: GaugeVec,
@@ -203,6 +229,21 @@ impl Metrics {
                 &["chain", "client"],
             )?,
             client_frozen: gauge("client_frozen", "1 if the client is frozen, else 0", &["chain", "client"])?,
+            client_disputed: gauge(
+                "client_disputed",
+                "1 if a witness has another header than the client trusts or is brought, else 0",
+                &["chain", "client"],
+            )?,
+            witness_checks: counter(
+                "witness_checks_total",
+                "Headers of the chain compared with a witness: agrees, silent or contradicts",
+                &["chain", "witness", "testimony"],
+            )?,
+            misbehaviour: counter(
+                "misbehaviour_total",
+                "Evidence of misbehaviour that was submitted to a client: done or failed",
+                &["chain", "client", "outcome"],
+            )?,
             claim_margin: gauge(
                 "claim_deadline_margin_seconds",
                 "Seconds between the newest claim of the watch-tower and its deadline",
@@ -369,6 +410,30 @@ impl Metrics {
     /// A client is frozen or expired by the chain's own word.
     pub fn client_frozen(&self, chain: &ChainId, client: &ClientId, frozen: bool) {
         self.client_frozen.with_label_values(&[chain.as_str(), client.as_str()]).set(frozen.into());
+    }
+
+    /// Whether the headers that a route's client follows are in dispute.
+    pub fn disputed(&self, route: &Route, disputed: bool) {
+        let labels = [route.dest_chain.as_str(), route.dest_client.as_str()];
+        self.client_disputed.with_label_values(&labels).set(disputed.into());
+    }
+
+    /// A header of a chain was compared with a witness of it.
+    pub fn witness(&self, chain: &ChainId, witness: &str, testimony: Testimony) {
+        self.witness_checks.with_label_values(&[chain.as_str(), witness, testimony.as_str()]).inc();
+    }
+
+    /// A chain with witnesses is relayed from.
+    pub fn init_witness(&self, chain: &ChainId, witness: &str) {
+        for testimony in Testimony::ALL {
+            self.witness_checks.with_label_values(&[chain.as_str(), witness, testimony.as_str()]).inc_by(0);
+        }
+    }
+
+    /// Evidence was submitted to a client.
+    pub fn misbehaviour(&self, chain: &ChainId, client: &ClientId, done: bool) {
+        let outcome = if done { "done" } else { "failed" };
+        self.misbehaviour.with_label_values(&[chain.as_str(), client.as_str(), outcome]).inc();
     }
 
     /// The watch-tower claimed so many seconds before the deadline.

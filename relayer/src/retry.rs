@@ -45,11 +45,13 @@ pub enum RetryReason {
     TooLate,
     /// The supply audit stopped this denom.
     DenomStopped,
+    /// The client of the way back is frozen or in dispute.
+    CounterpartyStopped,
 }
 
 impl RetryReason {
     /// Every reason.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Unreachable,
         Self::Malformed,
         Self::Untrustworthy,
@@ -68,6 +70,7 @@ impl RetryReason {
         Self::NotFinal,
         Self::TooLate,
         Self::DenomStopped,
+        Self::CounterpartyStopped,
     ];
 
     /// Its name in metrics and JSON.
@@ -92,6 +95,7 @@ impl RetryReason {
             Self::NotFinal => "not_final",
             Self::TooLate => "too_late",
             Self::DenomStopped => "denom_stopped",
+            Self::CounterpartyStopped => "counterparty_stopped",
         }
     }
 }

@@ -28,6 +28,9 @@ pub enum RelayError {
     /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// A chain's headers are in dispute: nothing is brought.
+    #[error("{0}")]
+    Disputed(String),
     /// A chain's events could not be taken in.
     #[error(transparent)]
     Intake(#[from] crate::intake::IntakeError),
@@ -54,6 +57,11 @@ pub enum Halt {
     Frozen,
     /// The client on the destination has expired; governance must re-anchor it.
     Expired,
+    /// A witness of the source has another header than the client trusts or is about to be brought.
+    Disputed {
+        /// Who has which, and whether evidence was submitted.
+        why: String,
+    },
     /// The two clients do not name each other as counterparties.
     NotCounterparties,
 }

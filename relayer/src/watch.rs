@@ -85,7 +85,7 @@ impl Watcher {
             self.span = match &read {
                 Ok(_) => self.span.saturating_mul(2).min(self.shared.config.scan_blocks),
                 Err(RelayError::Chain(_)) => last.saturating_sub(cursor.0).div_ceil(2).max(1),
-                Err(RelayError::Journal(_) | RelayError::Intake(_)) => self.span,
+                Err(RelayError::Journal(_) | RelayError::Intake(_) | RelayError::Disputed(_)) => self.span,
             };
             cursor = read?;
             self.show_cursor(id, cursor);

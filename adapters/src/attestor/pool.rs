@@ -110,6 +110,18 @@ impl AttestorPool {
     /// [`ChainError::NotYet`] if too few sign now, with what the others said; a caller that waits and asks
     /// again gets there unless the attestors disagree with the client about `prev`.
     pub async fn gather(&self, prev: (Height, B256), number: Height) -> Result<Header, ChainError> {
+        self.collect(prev, number, None).await
+    }
+
+    /// As [`AttestorPool::gather`], for one hash of the block: what others sign does not count.
+    ///
+    /// # Errors
+    /// [`ChainError::NotYet`] if too few sign for this hash.
+    pub async fn gather_for(&self, prev: (Height, B256), number: Height, hash: B256) -> Result<Header, ChainError> {
+        self.collect(prev, number, Some(hash)).await
+    }
+
+    async fn collect(&self, prev: (Height, B256), number: Height, wanted: Option<B256>) -> Result<Header, ChainError> {
         if number <= prev.0 {
             return Err(ChainError::InvalidRequest(format!(
                 "{}: block {number} does not follow block {}",
@@ -131,7 +143,8 @@ impl AttestorPool {
             };
             let pile = piles.entry(attestation.statement).or_default();
             pile.signatures.insert(signer, attestation.signature);
-            if pile.signatures.len() >= self.settings.attestors.threshold() {
+            let counts = wanted.is_none_or(|hash| hash == attestation.statement.hash);
+            if counts && pile.signatures.len() >= self.settings.attestors.threshold() {
                 let signed = pile.signatures.drain().collect();
                 return Ok(Header::assemble(attestation.statement, signed, attestation.header_rlp));
             }
@@ -139,7 +152,8 @@ impl AttestorPool {
         if piles.len() > 1 {
             tracing::error!(chain = %self.settings.chain, %number, "attestors signed different hashes for one block");
         }
-        Err(self.no_quorum(piles.values().map(|pile| pile.signatures.len()).max().unwrap_or(0), &refusals))
+        let counting = piles.iter().filter(|(statement, _)| wanted.is_none_or(|hash| hash == statement.hash));
+        Err(self.no_quorum(counting.map(|(_, pile)| pile.signatures.len()).max().unwrap_or(0), &refusals))
     }
 
     /// Gathers a quorum's signatures under one hand-over to another set.

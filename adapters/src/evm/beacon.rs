@@ -1,7 +1,7 @@
 //! Beacon nodes of Ethereum: the light-client part of the standard beacon API, over HTTP in JSON.
 //!
 //! A node is not trusted. Its answers are bounded in size and time, and all that is used of them is verified by the
-//! sync protocol. What is left to it is to say nothing, or nothing new: [`BeaconApi::first_some`] then asks the next.
+//! sync protocol. What is left to it is to say nothing, or nothing new: whoever asks then asks the next.
 
 use alloy::primitives::B256;
 use crosspoint_light_proofs::ethereum_pos::{Bootstrap, SyncCommittee, Update};
@@ -77,6 +77,12 @@ impl BeaconApi {
             .map_err(|_| invalid("the HTTP client cannot be set up".into()))?;
         let (preferred, committees) = (AtomicUsize::new(0), Mutex::default());
         Ok(Self { inner: Arc::new(Inner { chain, nodes, http, preferred, committees, observer }) })
+    }
+
+    /// The nodes' hosts, in order.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        self.inner.nodes.iter().map(label).collect()
     }
 
     /// The first thing that `work` finds with one node after the other, the one that found something last first.

@@ -7,14 +7,16 @@ use super::rpc::{Rpc, RpcError, Session};
 use super::sender::Sender;
 use super::settings::EvmSettings;
 use super::source::HeaderSource;
+use super::witness;
 use crate::chain::{
     Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, PacketEnd, RelayItem, StoredPacket,
-    Submitted, Tip,
+    Submitted, Tip, TxId,
 };
 use crate::error::ChainError;
 use crate::observer::RpcObserver;
 use crate::proven::Proven;
 use crate::signer::Signer;
+use crate::witness::{Mark, Misbehaviour, Witness};
 use alloy::primitives::{Address as EvmAddress, B256, Bytes, U64, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
@@ -43,6 +45,7 @@ pub struct EvmChain {
     pub(super) sender: Sender,
     pub(super) wallet: PrivateKeySigner,
     pub(super) source: Option<HeaderSource>,
+    witnesses: Vec<Arc<dyn Witness>>,
     pub(super) registry: EvmAddress,
 }
 
@@ -69,6 +72,10 @@ impl EvmChain {
         if !problems.is_empty() {
             return Err(ChainError::InvalidRequest(format!("{}: {}", settings.chain, problems.join("; "))));
         }
+        let witnesses = match &source {
+            Some(source) => witness::witnesses(&settings, source, observer.clone())?,
+            None => vec![],
+        };
         let mut rpc = Rpc::new(settings.chain.clone(), &settings.endpoints, settings.bounds())?;
         if let Some(observer) = observer {
             rpc = rpc.observed_by(observer);
@@ -97,7 +104,7 @@ impl EvmChain {
                     other => other,
                 }
             })?;
-        Ok(Self { settings, rpc, sender, wallet, source, registry })
+        Ok(Self { settings, rpc, sender, wallet, source, witnesses, registry })
     }
 
     /// The settings it was made with.
@@ -286,6 +293,18 @@ impl Chain for EvmChain {
 
     async fn prove_update(&self, client: &ClientStatus) -> Result<Proven, ChainError> {
         self.prove_client_update(client).await
+    }
+
+    fn witnesses(&self) -> &[Arc<dyn Witness>] {
+        &self.witnesses
+    }
+
+    async fn trusts(&self, client: &ClientStatus, mark: &Mark) -> Result<bool, ChainError> {
+        self.trusts_checkpoint(&client.client, mark).await
+    }
+
+    async fn submit_misbehaviour(&self, client: &ClientId, evidence: &Misbehaviour) -> Result<TxId, ChainError> {
+        self.show_misbehaviour(client, evidence).await
     }
 
     async fn evidence(&self, packet: &Packet, end: PacketEnd) -> Result<ChainEvidence, ChainError> {

@@ -6,7 +6,8 @@
 //! - [`beacon`]: beacon nodes of Ethereum: what light clients get from them.
 //! - [`sender`]: transactions: gas, fees, nonces, receipts.
 //! - [`contracts`], [`record`], [`calldata`], [`revert`]: the contracts' interfaces, byte formats and errors.
-//! - [`gateway`]: the chain itself; `events`, `complete`, `source`, `prove`, `evidence`, `submit` and `supply` are its parts.
+//! - [`gateway`]: the chain itself; `events`, `complete`, `source`, `prove`, `evidence`, `submit`, `supply`
+//!   and `witness` are its parts.
 //! - [`artifacts`], [`deploy`]: the compiled contracts and how they come to stand.
 //! - [`anvil`]: the development chain as a child process.
 
@@ -30,6 +31,7 @@ pub mod settings;
 mod source;
 mod submit;
 mod supply;
+mod witness;
 
 pub use gateway::{BASE_SLOT, EvmChain};
 pub use settings::{EvmSettings, FeeSettings, Finality};

@@ -28,6 +28,10 @@ pub struct EvmSettings {
     pub chain_number: u64,
     /// JSON-RPC endpoints over HTTP, the preferred one first.
     pub endpoints: Vec<Url>,
+    /// Nodes of others whose headers are compared with those that clients of this chain trust and are brought: endpoints
+    /// as above; where sync committees are believed, beacon nodes. Nothing is relayed by them.
+    #[serde(default)]
+    pub witnesses: Vec<Url>,
     /// The gateway contract.
     pub gateway: Address,
     /// The block the gateway was deployed in: nothing is looked for below it.
@@ -104,6 +108,7 @@ impl EvmSettings {
             chain,
             chain_number,
             endpoints,
+            witnesses: vec![],
             gateway,
             deployed_at,
             finality: defaults::finality(),
@@ -128,6 +133,7 @@ impl EvmSettings {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Problems::default();
         problems.check_requests(&self.endpoints, self.request_timeout_ms, self.max_response_bytes);
+        problems.check_witnesses(&self.endpoints, &self.witnesses);
         let mut check = |ok: bool, problem: &str| problems.check(ok, problem);
         check(self.chain_number > 0, "chain_number: 0 is no EIP-155 chain");
         check(!self.gateway.is_zero(), "gateway: the zero address is no contract");

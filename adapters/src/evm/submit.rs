@@ -12,7 +12,8 @@ use crate::chain::{Chain, ItemOutcome, LockRequest, RelayItem, Submitted, Tip, T
 use crate::error::ChainError;
 use crate::proven::{CheckpointEvidence, Evidence, Proven};
 use crate::signer::Signer;
-use alloy::primitives::{Address as EvmAddress, Bytes, U64, U256, aliases::U96};
+use crate::witness::{Mark, Misbehaviour};
+use alloy::primitives::{Address as EvmAddress, B256, Bytes, U64, U256, aliases::U96};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolEventInterface};
 use crosspoint_protocol::amount::Amount;
@@ -203,15 +204,49 @@ impl EvmChain {
         let Some(trusted) = &evidence.trusted else {
             return Err(ChainError::InvalidRequest(format!("client {client}: the proof comes without its header")));
         };
-        let info = self.client_info(client).await?;
-        let (client_id, digest) = (client_word(client).into(), trusted.digest().into());
-        let call = ICheckpointClient::isTrustedCall { client: client_id, height: height.0, digest };
-        if trusted.height != height || !self.read(info.lightClient, &call, BlockId::Latest).await? {
+        let mark = Mark { height, hash: trusted.digest().to_vec() };
+        if trusted.height != height || !self.trusts_checkpoint(client, &mark).await? {
             // Another anchor since, a state gone by, or a node that knows another header: what is proven anew will fit.
             return Err(ChainError::NotYet(format!("client {client} does not trust this state at height {height}")));
         }
         let stored = Bytes::from(calldata::stored_state(&calldata::header(trusted)));
         Ok((stored.clone(), stored))
+    }
+
+    /// Whether a client trusts the checkpoint with this digest, and has kept it.
+    pub(super) async fn trusts_checkpoint(&self, client: &ClientId, mark: &Mark) -> Result<bool, ChainError> {
+        let Ok(digest) = B256::try_from(mark.hash.as_slice()) else { return Ok(false) };
+        let info = self.client_info(client).await?;
+        let call =
+            ICheckpointClient::isTrustedCall { client: client_word(client).into(), height: mark.height.0, digest };
+        self.read(info.lightClient, &call, BlockId::Latest).await
+    }
+
+    /// Freezes a client by checkpoints that exclude each other.
+    pub(super) async fn show_misbehaviour(
+        &self,
+        client: &ClientId,
+        evidence: &Misbehaviour,
+    ) -> Result<TxId, ChainError> {
+        let word = client_word(client).into();
+        let data = match evidence {
+            Misbehaviour::Contradiction(signed) => {
+                ICheckpointClient::updateCall { client: word, state: calldata::update(signed)?.into() }.abi_encode()
+            }
+            Misbehaviour::Checkpoints { trusted, one, other } => ICheckpointClient::misbehaviourCall {
+                client: word,
+                trusted: calldata::header(trusted).into(),
+                a: calldata::update(one)?.into(),
+                b: calldata::update(other)?.into(),
+            }
+            .abi_encode(),
+            Misbehaviour::Headers(_) => {
+                return Err(ChainError::InvalidRequest(format!("client {client} takes checkpoints")));
+            }
+        };
+        let info = self.client_info(client).await?;
+        let receipt = self.transact(&self.wallet, info.lightClient, data.into(), 0).await?;
+        Ok(TxId(receipt.transaction_hash.to_string()))
     }
 
     pub(super) async fn client_info(&self, client: &ClientId) -> Result<ICrosspointRegistry::ClientInfo, ChainError> {

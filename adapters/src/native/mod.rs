@@ -6,6 +6,7 @@
 //! - `query`, `events`, `complete`: what a node says of state and blocks, and whether it left events out.
 //! - `checkpoint`, `tendermint`, `outbox`: proofs for light clients, verified before they are handed on.
 //! - `evidence`: proofs for people.
+//! - `witness`: nodes of others, to compare headers with.
 //! - [`account`], `submit`: transactions and what became of them.
 //!
 //! The state after block h is proven by header h + 1, so what a block did can be proven one block later.
@@ -24,6 +25,7 @@ pub mod settings;
 mod submit;
 mod tendermint;
 mod watch;
+mod witness;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +33,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use crosspoint_ledger::address::AccountId;
+use crosspoint_ledger::handlers::client::join_evidence;
 use crosspoint_ledger::query::{AccountView, ClientView, HashlockQuery, SupplyView};
 use crosspoint_ledger::tx::action::TendermintSpec;
 use crosspoint_ledger::tx::message::{Message, RelayBatch};
@@ -46,12 +49,13 @@ use ed25519_dalek::SigningKey;
 
 use crate::chain::{
     Chain, ChainEvent, ClientStatus, ClientType, DenomSupply, Head, LockRequest, PacketEnd, RelayItem, StoredPacket,
-    Submitted, Tip,
+    Submitted, Tip, TxId,
 };
 use crate::error::ChainError;
 use crate::observer::RpcObserver;
 use crate::proven::Proven;
 use crate::signer::Signer;
+use crate::witness::{Misbehaviour, Witness};
 use account::{Account, TxFate};
 use complete::LastHeads;
 use endpoints::Endpoints;
@@ -59,6 +63,7 @@ use places::Places;
 use rpc::Endpoint;
 use submit::Tally;
 use watch::Heights;
+use witness::NativeWitness;
 
 pub use settings::NativeSettings;
 
@@ -73,16 +78,22 @@ const BLOCKS_AT_ONCE: u64 = 500;
 const MAX_ACCOUNTS: usize = 10_000;
 
 /// One native chain.
-#[derive(Debug)]
 pub struct NativeChain {
     settings: NativeSettings,
     endpoints: Endpoints,
+    witnesses: Vec<Arc<dyn Witness>>,
     heights: Arc<Heights>,
     relayer: Arc<Account>,
     accounts: Mutex<HashMap<AccountId, Arc<Account>>>,
     last_heads: LastHeads,
     seen: Mutex<Option<Head>>,
     places: Places,
+}
+
+impl std::fmt::Debug for NativeChain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NativeChain").field("endpoints", &self.endpoints).finish_non_exhaustive()
+    }
 }
 
 impl NativeChain {
@@ -101,12 +112,20 @@ impl NativeChain {
         if let Some(problem) = settings.problems().into_iter().next() {
             return Err(ChainError::InvalidRequest(format!("{}: {problem}", settings.chain)));
         }
-        let endpoints = Endpoints::new(&settings.chain, &settings.endpoints, settings.limits(), observer)?;
+        let limits = settings.limits();
+        let endpoints = Endpoints::new(&settings.chain, &settings.endpoints, limits, observer.clone())?;
+        let witnesses = if settings.witnesses.is_empty() {
+            vec![]
+        } else {
+            let nodes = Endpoints::new(&settings.chain, &settings.witnesses, limits, observer)?;
+            nodes.by_health().into_iter().map(|node| Arc::new(NativeWitness::new(node)) as Arc<dyn Witness>).collect()
+        };
         let heights = Heights::start(endpoints.clone(), settings.block_time());
         let relayer = Arc::new(Account::new(settings.chain.clone(), relayer));
         Ok(Self {
             settings,
             endpoints,
+            witnesses,
             heights,
             relayer,
             accounts: Mutex::default(),
@@ -130,7 +149,7 @@ impl NativeChain {
     }
 
     /// What became of a transaction, by its hash: the answer to [`ChainError::OutcomeUnknown`].
-    pub async fn transaction(&self, tx: &crate::chain::TxId) -> Result<TxFate, ChainError> {
+    pub async fn transaction(&self, tx: &TxId) -> Result<TxFate, ChainError> {
         let mut hash = [0; 32];
         hex::decode_to_slice(&tx.0, &mut hash).map_err(|_| {
             ChainError::InvalidRequest(format!("{}: a transaction is named by 64 hex digits", self.id()))
@@ -370,6 +389,18 @@ impl Chain for NativeChain {
 
     async fn prove_update(&self, client: &ClientStatus) -> Result<Proven, ChainError> {
         self.prove_items(client, &[]).await
+    }
+
+    fn witnesses(&self) -> &[Arc<dyn Witness>] {
+        &self.witnesses
+    }
+
+    async fn submit_misbehaviour(&self, client: &ClientId, evidence: &Misbehaviour) -> Result<TxId, ChainError> {
+        let Misbehaviour::Headers(headers) = evidence else {
+            return Err(ChainError::InvalidRequest(format!("{}: a native chain takes no checkpoints", self.id())));
+        };
+        let (client, evidence) = (client.clone(), join_evidence(headers));
+        Ok(self.run(&self.relayer, Message::SubmitMisbehaviour { client, evidence }).await?.tx)
     }
 
     async fn evidence(&self, packet: &Packet, end: PacketEnd) -> Result<ChainEvidence, ChainError> {

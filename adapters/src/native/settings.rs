@@ -17,6 +17,10 @@ pub struct NativeSettings {
     pub chain: ChainId,
     /// CometBFT RPC endpoints over HTTP, the preferred one first.
     pub endpoints: Vec<Url>,
+    /// Nodes of others, over the same interface, whose headers are compared with those that clients of this chain trust
+    /// and are brought. Nothing is relayed by them.
+    #[serde(default)]
+    pub witnesses: Vec<Url>,
     /// The first block that can hold a packet.
     #[serde(default = "defaults::first_height")]
     pub first_height: Height,
@@ -42,10 +46,11 @@ pub struct NativeSettings {
 impl NativeSettings {
     /// Settings with every default.
     #[must_use]
-    pub const fn new(chain: ChainId, endpoints: Vec<Url>) -> Self {
+    pub fn new(chain: ChainId, endpoints: Vec<Url>) -> Self {
         Self {
             chain,
             endpoints,
+            witnesses: vec![],
             first_height: defaults::first_height(),
             block_ms: defaults::block_ms(),
             request_timeout_ms: defaults::request_timeout_ms(),
@@ -60,6 +65,7 @@ impl NativeSettings {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Problems::default();
         problems.check_requests(&self.endpoints, self.request_timeout_ms, self.max_response_bytes);
+        problems.check_witnesses(&self.endpoints, &self.witnesses);
         let mut check = |ok: bool, problem: &str| problems.check(ok, problem);
         check(self.first_height.0 > 0, "first_height: blocks are counted from 1");
         check(self.block_ms > 0, "block_ms: must be above 0");

@@ -157,6 +157,18 @@ async fn advance(endpoint: &Endpoint, client: &ClientStatus, target: Height) -> 
     }
 }
 
+/// The header of `target`, if the client believes it in one step from what it trusts.
+pub(crate) async fn update_to(
+    endpoint: &Endpoint,
+    client: &ClientStatus,
+    target: Height,
+) -> Result<Option<Header>, ChainError> {
+    if target <= client.trusted.height {
+        return Ok(None);
+    }
+    Ok(advance(endpoint, client, target).await?.update.filter(|header| header.height() == target))
+}
+
 fn consensus_state(endpoint: &Endpoint, header: &tendermint::block::Header) -> Result<ConsensusState, ChainError> {
     let malformed = |detail: &str| endpoint.malformed("commit", detail);
     let Hash::Sha256(next_validators_hash) = header.next_validators_hash else {

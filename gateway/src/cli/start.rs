@@ -9,7 +9,7 @@ use crate::keys::{KeyKind, KeyName, KeyStore, Passphrase, PassphraseSource, sign
 use crate::secrets::Secrets;
 use crate::service::{CountRequests, RunningService, ServiceParts};
 use crate::settings::{
-    self, ChainKind, ChainSettings, EvmChain as EvmChainSettings, EvmFinality, Log, LogFormat, Settings,
+    self, ChainKind, ChainSettings, Endpoint, EvmChain as EvmChainSettings, EvmFinality, Log, LogFormat, Settings,
 };
 use anyhow::anyhow;
 use crosspoint_adapters::attestor::{AttestorPool, PoolSettings};
@@ -29,6 +29,7 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 pub(super) async fn run(args: &ConfigArgs) -> Result<(), Failure> {
     let settings = Settings::load(&args.config)?;
@@ -118,8 +119,8 @@ async fn connect(
     let margin = settings.relayer.claim_margin_seconds;
     let (adapter, form, pool): (Arc<dyn Chain>, _, _) = match (&chain.kind, relayer) {
         (ChainKind::Native(_), Signer::Native(key)) => {
-            let endpoints = chain.endpoints.iter().map(|e| e.url().clone()).collect();
-            let mut native = NativeSettings::new(chain.id.clone(), endpoints);
+            let mut native = NativeSettings::new(chain.id.clone(), urls(&chain.endpoints));
+            native.witnesses = urls(&chain.witnesses);
             native.block_ms = chain.block_ms;
             native.claim_margin_secs = margin;
             (Arc::new(NativeChain::with_observer(native, *key, observer)?), AddressForm::Native, None)
@@ -145,9 +146,14 @@ async fn connect(
     Ok((DeskChain { chain: adapter, form, payers }, pool))
 }
 
+fn urls(endpoints: &[Endpoint]) -> Vec<Url> {
+    endpoints.iter().map(|endpoint| endpoint.url().clone()).collect()
+}
+
 fn evm_settings(chain: &ChainSettings, evm: &EvmChainSettings, margin: u64) -> EvmSettings {
-    let endpoints = chain.endpoints.iter().map(|e| e.url().clone()).collect();
+    let endpoints = urls(&chain.endpoints);
     let mut settings = EvmSettings::new(chain.id.clone(), evm.number, endpoints, evm.gateway, evm.deployed_at);
+    settings.witnesses = urls(&chain.witnesses);
     settings.finality = finality(evm.finality);
     settings.block_ms = chain.block_ms;
     settings.claim_margin_secs = margin;
@@ -173,8 +179,7 @@ fn header_source(
         settings::HeaderSource::Attested(attestors) => HeaderSource::Attested(pool(chain, evm.number, attestors)?),
         settings::HeaderSource::Qbft(encoding) => HeaderSource::Qbft(*encoding),
         settings::HeaderSource::EthereumPos(nodes) => {
-            let nodes = nodes.iter().map(|node| node.url().clone()).collect();
-            HeaderSource::EthereumPos(BeaconApi::new(chain.id.clone(), nodes, SOURCE_TIMEOUT, observer)?)
+            HeaderSource::EthereumPos(BeaconApi::new(chain.id.clone(), urls(nodes), SOURCE_TIMEOUT, observer)?)
         }
     })
 }
@@ -192,7 +197,7 @@ pub(super) fn pool(
         genesis_hash: attestors.genesis_hash,
         epoch: attestors.epoch,
         attestors: Attestors::new(addresses, usize::try_from(attestors.quorum)?)?,
-        endpoints: attestors.endpoints.iter().map(|e| e.url().clone()).collect(),
+        endpoints: urls(&attestors.endpoints),
         timeout_ms: u64::try_from(SOURCE_TIMEOUT.as_millis())?,
     })?)
 }

@@ -197,7 +197,7 @@ impl Desk {
         for route in &status.routes {
             let detail = match &route.halt {
                 None => "open".into(),
-                Some(halt) => view::halt(halt).to_owned(),
+                Some(halt) => view::halt(halt),
             };
             checks.push(Check { name: format!("route {}", route.route), ok: route.halt.is_none(), detail });
         }

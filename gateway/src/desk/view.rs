@@ -79,11 +79,12 @@ fn history_line(entry: &HistoryEntry) -> HistoryView {
     }
 }
 
-pub(super) const fn halt(halt: &Halt) -> &'static str {
+pub(super) fn halt(halt: &Halt) -> String {
     match halt {
-        Halt::Frozen => "its client is frozen; governance must look at the evidence",
-        Halt::Expired => "its client has expired; governance must re-anchor it",
-        Halt::NotCounterparties => "its two clients do not name each other as counterparties",
+        Halt::Frozen => "its client is frozen; governance must look at the evidence".into(),
+        Halt::Expired => "its client has expired; governance must re-anchor it".into(),
+        Halt::NotCounterparties => "its two clients do not name each other as counterparties".into(),
+        Halt::Disputed { why } => format!("its headers are in dispute: {why}"),
     }
 }
 
@@ -99,7 +100,7 @@ pub(super) fn route(status: &RouteStatus) -> RouteView {
         client_type: client.map(|c| c.client_type.as_str().to_owned()),
         trusted_height: client.map_or(Height(0), |c| c.trusted.height),
         expires: client.map_or(Timestamp(0), |c| Timestamp(c.trusted.time.0.saturating_add(c.trusting_period))),
-        halted: status.halt.as_ref().map(|why| halt(why).to_owned()),
+        halted: status.halt.as_ref().map(halt),
         pending: pending.fold(0, |n, count| n.saturating_add(count.count)),
         last_error: status.last_error.clone(),
     }

@@ -157,8 +157,17 @@ impl LocalNet {
 
     /// Another adapter of the EVM chain, over other endpoints: for tests of lying nodes.
     pub async fn evm_over(&self, endpoints: Vec<Url>, pool: Option<AttestorPool>) -> Result<EvmChain> {
+        self.connect_evm(evm_settings(&self.config, &self.manifest, endpoints)?, pool).await
+    }
+
+    /// The same, over the chain's own endpoint, with witnesses.
+    pub async fn evm_beside(&self, witnesses: Vec<Url>, pool: Option<AttestorPool>) -> Result<EvmChain> {
+        let settings = evm_settings(&self.config, &self.manifest, vec![self.anvil.url().clone()])?;
+        self.connect_evm(EvmSettings { witnesses, ..settings }, pool).await
+    }
+
+    async fn connect_evm(&self, settings: EvmSettings, pool: Option<AttestorPool>) -> Result<EvmChain> {
         let pool = pool.map_or_else(|| self.attestors.pool(&self.config), Ok)?;
-        let settings = evm_settings(&self.config, &self.manifest, endpoints)?;
         Ok(EvmChain::connect(settings, evm_key(RELAYER)?, Some(HeaderSource::Attested(pool)), None).await?)
     }
 
@@ -166,6 +175,12 @@ impl LocalNet {
     pub fn native_over(&self, endpoints: Vec<Url>) -> Result<NativeChain> {
         let settings = native_settings(&self.solo, &self.config, endpoints);
         Ok(NativeChain::new(settings, demo::member_key("relayer"))?)
+    }
+
+    /// The same, over the chain's own endpoint, with witnesses.
+    pub fn native_beside(&self, witnesses: Vec<Url>) -> Result<NativeChain> {
+        let settings = native_settings(&self.solo, &self.config, vec![self.solo.rpc_url().parse()?]);
+        Ok(NativeChain::new(NativeSettings { witnesses, ..settings }, demo::member_key("relayer"))?)
     }
 
     /// Decides an action on the native chain, as the governors of the demo's genesis do: one proposes, another approves.

@@ -15,6 +15,8 @@ pub struct ChainSettings {
     pub id: ChainId,
     /// Its nodes, the preferred one first.
     pub endpoints: Vec<Endpoint>,
+    /// Nodes of others, to compare headers with; beacon nodes where sync committees are believed.
+    pub witnesses: Vec<Endpoint>,
     /// The key that pays for the relayer's transactions.
     pub relayer_key: KeyName,
     /// The keys that transfers may be paid from through the HTTP API.
@@ -160,6 +162,16 @@ pub(super) fn read(mut r: Reader) -> Option<ChainSettings> {
     if endpoints.is_empty() {
         r.problem("endpoints", "must name at least one node, such as [\"http://127.0.0.1:26657\"]");
     }
+    let witnesses: Vec<Endpoint> = r.list("witnesses", "the URL of a node that somebody else runs");
+    for (at, witness) in witnesses.iter().enumerate() {
+        let key = format!("witnesses[{at}]");
+        if !matches!(witness.url().scheme(), "http" | "https") {
+            r.problem(&key, "must be http or https");
+        }
+        if endpoints.contains(witness) {
+            r.problem(&key, "is one of the endpoints: a node cannot be its own witness");
+        }
+    }
     let relayer_key: Option<KeyName> = r.need("relayer_key", "the name of a key in the keystore");
     let payer_keys = r.list("payer_keys", "the name of a key in the keystore");
     let default_block_ms = if kind.as_deref() == Some("evm") { 12_000 } else { 1_000 };
@@ -180,7 +192,7 @@ pub(super) fn read(mut r: Reader) -> Option<ChainSettings> {
         }
     };
     r.finish();
-    Some(ChainSettings { id: id?, endpoints, relayer_key: relayer_key?, payer_keys, block_ms, kind: kind? })
+    Some(ChainSettings { id: id?, endpoints, witnesses, relayer_key: relayer_key?, payer_keys, block_ms, kind: kind? })
 }
 
 fn read_evm(r: &mut Reader, id: Option<&ChainId>) -> Option<EvmChain> {

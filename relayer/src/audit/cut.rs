@@ -42,7 +42,9 @@ impl From<RelayError> for AuditError {
         match error {
             RelayError::Chain(error) => Self::Chain(error),
             RelayError::Journal(error) => Self::Journal(error),
-            RelayError::Intake(error) => Self::Journal(JournalError::Totals(error.to_string())),
+            other @ (RelayError::Intake(_) | RelayError::Disputed(_)) => {
+                Self::Journal(JournalError::Totals(other.to_string()))
+            }
         }
     }
 }

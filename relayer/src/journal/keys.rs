@@ -2,14 +2,15 @@
 //! are big-endian, so that keys sort as their values do.
 
 use crate::life::{Action, Life, Stage};
-use crate::route::PacketId;
+use crate::route::{PacketId, Route};
 use crosspoint_protocol::ids::{ChainId, ClientId, Sequence};
 use crosspoint_protocol::secret::Hashlock;
 
 /// A column family. The doc comment of each says key → value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cf {
-    /// `schema` → u32be · `cursor‖chain` → [`super::Cursor`] · `halted` → set of denoms.
+    /// `schema` → u32be · `cursor‖chain` → [`super::Cursor`] · `halted` → set of denoms ·
+    /// `witnessed‖dest chain‖dest client` → states of the client.
     Meta,
     /// packet → the packet as sent, in JSON. Written once.
     Packets,
@@ -83,6 +84,10 @@ pub(crate) enum ClockKind {
 
 pub(crate) fn client(chain: &ChainId, client: &ClientId) -> Vec<u8> {
     [chain.as_bytes(), &[0], client.as_bytes(), &[0]].concat()
+}
+
+pub(crate) fn witnessed(route: &Route) -> Vec<u8> {
+    [b"witnessed\0".as_slice(), &client(&route.dest_chain, &route.dest_client)].concat()
 }
 
 pub(crate) fn packet(id: &PacketId) -> Vec<u8> {

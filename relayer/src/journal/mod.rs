@@ -20,6 +20,7 @@ pub use totals::{StandingTotals, Totals};
 
 use crate::life::Life;
 use crate::route::{PacketId, Route};
+use crosspoint_adapters::chain::ClientStatus;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ChainId, ClientId, Height};
 use crosspoint_protocol::packet::Packet;
@@ -213,6 +214,11 @@ impl Journal {
     /// The route whose packets come in through a client.
     pub fn route_into(&self, chain: &ChainId, client: &ClientId) -> Result<Option<Route>, JournalError> {
         self.read(Cf::Routes, &keys::client(chain, client))
+    }
+
+    /// States of the client into which a route leads that its witnesses agreed with, newest first.
+    pub(crate) fn witnessed(&self, route: &Route) -> Result<Vec<ClientStatus>, JournalError> {
+        Ok(self.read(Cf::Meta, &keys::witnessed(route))?.unwrap_or_default())
     }
 
     /// Denoms that the supply audit has stopped, as the chain named with each writes them.

@@ -7,7 +7,7 @@ use super::{Cursor, Journal, JournalError, decode, encode, synced};
 use crate::life::{HistoryEntry, Life, Stage};
 use crate::retry::{Retry, RetryReason, short};
 use crate::route::{PacketId, Route};
-use crosspoint_adapters::chain::{Tip, TxId};
+use crosspoint_adapters::chain::{ClientStatus, Tip, TxId};
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ChainId, Height};
 use crosspoint_protocol::packet::Packet;
@@ -175,6 +175,11 @@ impl Step<'_> {
 
     pub(crate) fn put_halted(&mut self, denoms: &BTreeSet<(ChainId, Denom)>) -> Result<(), JournalError> {
         self.batch.put_cf(self.journal.cf(Cf::Meta)?, b"halted", encode(Cf::Meta, denoms)?);
+        Ok(())
+    }
+
+    pub(crate) fn put_witnessed(&mut self, route: &Route, states: &[ClientStatus]) -> Result<(), JournalError> {
+        self.batch.put_cf(self.journal.cf(Cf::Meta)?, keys::witnessed(route), encode(Cf::Meta, &states)?);
         Ok(())
     }
 

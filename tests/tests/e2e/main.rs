@@ -25,3 +25,4 @@ mod refunds;
 mod replays;
 mod seconds;
 mod tokens;
+mod witnesses;

@@ -33,9 +33,9 @@ use crosspoint_tests::{LONG, PATIENCE, SHORT, Windows, done, secret};
 const TRUSTING_PERIOD: u64 = 14 * 24 * 3_600;
 
 /// One of the two chains.
-struct Side {
-    solo: SoloHandle,
-    chain: Arc<NativeChain>,
+pub(crate) struct Side {
+    pub(crate) solo: SoloHandle,
+    pub(crate) chain: Arc<NativeChain>,
 }
 
 impl Side {
@@ -74,18 +74,18 @@ impl Side {
 }
 
 /// Both chains, joined.
-struct Pair {
-    hub: Side,
-    brand: Side,
-    dir: tempfile::TempDir,
-    relayer: Option<RelayerHandle>,
+pub(crate) struct Pair {
+    pub(crate) hub: Side,
+    pub(crate) brand: Side,
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) relayer: Option<RelayerHandle>,
 }
 
-fn client() -> ClientId {
+pub(crate) fn client() -> ClientId {
     "tendermint-0".parse().unwrap()
 }
 
-fn latte() -> Denom {
+pub(crate) fn latte() -> Denom {
     "latte".parse().unwrap()
 }
 
@@ -95,7 +95,7 @@ fn latte_on_hub() -> Denom {
 }
 
 impl Pair {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let hub = Side::start(dir.path(), "crosspoint-1", "sfs").await?;
         let brand = Side::start(dir.path(), "latte-1", "latte").await?;
@@ -123,8 +123,14 @@ impl Pair {
         Ok(())
     }
 
+    pub(crate) async fn stop_relayer(&mut self) {
+        if let Some(relayer) = self.relayer.take() {
+            relayer.stop(Duration::from_secs(20)).await;
+        }
+    }
+
     /// The mall of one chain pays coffee on the other.
-    async fn pay(
+    pub(crate) async fn pay(
         from: &Side,
         to: &Side,
         payer: &str,
@@ -148,7 +154,7 @@ impl Pair {
         Ok(from.chain.lock(&member(payer), &request).await?.1)
     }
 
-    async fn until(&self, from: &Side, packet: &Packet, stage: Stage) -> Result<()> {
+    pub(crate) async fn until(&self, from: &Side, packet: &Packet, stage: Stage) -> Result<()> {
         let id = PacketId {
             chain: from.chain.id().clone(),
             client: packet.source_client.clone(),
@@ -181,13 +187,11 @@ impl Pair {
         Ok(found.outcome)
     }
 
-    async fn finish(self) -> Result<()> {
+    pub(crate) async fn finish(mut self) -> Result<()> {
         let report = audit_once(&self.chains(), &|_, _, _| {}).await?;
         ensure!(report.is_balanced(), "the supply does not add up: {report:#?}");
         ensure!(report.denoms.len() == 2, "SFS and LATTE: {report:#?}");
-        if let Some(relayer) = self.relayer {
-            relayer.stop(Duration::from_secs(20)).await;
-        }
+        self.stop_relayer().await;
         self.hub.solo.stop().await?;
         Ok(self.brand.solo.stop().await?)
     }
@@ -222,9 +226,7 @@ async fn points_of_a_brand_cross_to_the_hub_and_home_and_come_back_when_nobody_c
 #[tokio::test(flavor = "multi_thread")]
 async fn a_packet_that_was_never_relayed_between_native_chains_times_out_by_proof_of_absence() -> Result<()> {
     let mut pair = Pair::start().await?;
-    if let Some(relayer) = pair.relayer.take() {
-        relayer.stop(Duration::from_secs(20)).await;
-    }
+    pair.stop_relayer().await;
     let mall = pair.brand.balance("mall", &latte()).await?;
     let brief = Windows { timeout: 3, hold: 3 };
     let packet = Pair::pay(&pair.brand, &pair.hub, "mall", &latte(), 9, &secret(), brief).await?;
@@ -239,9 +241,7 @@ async fn a_packet_that_was_never_relayed_between_native_chains_times_out_by_proo
 #[tokio::test(flavor = "multi_thread")]
 async fn forged_proofs_of_a_native_chain_move_nothing_and_a_forked_header_freezes_its_client() -> Result<()> {
     let mut pair = Pair::start().await?;
-    if let Some(relayer) = pair.relayer.take() {
-        relayer.stop(Duration::from_secs(20)).await;
-    }
+    pair.stop_relayer().await;
     let invoice = secret();
     let packet = Pair::pay(&pair.brand, &pair.hub, "mall", &latte(), 30, &invoice, LONG).await?;
     let item = RelayItem::Recv { packet: packet.clone() };

@@ -28,6 +28,11 @@ pub(in crate::evm) struct Finalized {
 }
 
 impl Finalized {
+    /// The update that leads there, encoded.
+    pub(super) fn into_update(self) -> Option<Vec<u8>> {
+        self.update
+    }
+
     /// The execution block, by a node of the chain.
     pub(super) async fn block(&self, session: Session<'_>) -> Result<Anchored, ChainError> {
         let height = self.tip.height;

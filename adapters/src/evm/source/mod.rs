@@ -80,6 +80,21 @@ pub(super) struct Anchored {
     pub(super) more: bool,
 }
 
+/// The sealed header of a block, if the client believes it in one step from what it trusts.
+pub(super) async fn sealed_update(
+    session: Session<'_>,
+    client: &ClientStatus,
+    encoding: Encoding,
+    height: Height,
+) -> Result<Option<SealedUpdate>, ChainError> {
+    qbft::update_to(session, client, encoding, height).await
+}
+
+/// The furthest that one update of these beacon nodes leads the client, encoded.
+pub(super) async fn final_update(api: &BeaconApi, client: &ClientStatus) -> Result<Option<Vec<u8>>, ChainError> {
+    Ok(ethereum_pos::advance(api, client).await?.into_update())
+}
+
 /// What a source found before a node of the chain is asked.
 pub(super) enum Ahead {
     /// Nothing: the node itself has all it takes.

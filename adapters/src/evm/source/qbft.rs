@@ -39,18 +39,7 @@ pub(super) async fn advance(
     if finalized.tip().time.0 >= client.trusted.time.0.saturating_add(client.trusting_period) {
         return Err(ChainError::Expired(client.client.clone()));
     }
-    let known = ClientState {
-        // The chain is told by its endpoints' id, checked when they were connected to; seals do not name it.
-        evm_chain_id: 0,
-        encoding,
-        latest: Latest { number: trusted, hash: trusted_hash, time: client.trusted.time },
-        trusting_period: client.trusting_period,
-        max_clock_drift: CLOCK_DRIFT,
-        store_address: Default::default(),
-        base_slot: Default::default(),
-        frozen: false,
-        generation: client.generation,
-    };
+    let known = known(client, trusted_hash, encoding);
     let state = consensus(session, encoding, &from)?;
     let (mut height, mut block) = (target, finalized);
     loop {
@@ -68,6 +57,45 @@ pub(super) async fn advance(
             Err(error) => return Err(session.lie(format!("block {height}: {error}"))),
         }
     }
+}
+
+/// What the client knows, in the light client's terms.
+fn known(client: &ClientStatus, trusted_hash: B256, encoding: Encoding) -> ClientState {
+    ClientState {
+        // The chain is told by its endpoints' id, checked when they were connected to; seals do not name it.
+        evm_chain_id: 0,
+        encoding,
+        latest: Latest { number: client.trusted.height, hash: trusted_hash, time: client.trusted.time },
+        trusting_period: client.trusting_period,
+        max_clock_drift: CLOCK_DRIFT,
+        store_address: Default::default(),
+        base_slot: Default::default(),
+        frozen: false,
+        generation: client.generation,
+    }
+}
+
+/// The header of `height`, if the client believes it in one step from what it trusts.
+pub(super) async fn update_to(
+    session: Session<'_>,
+    client: &ClientStatus,
+    encoding: Encoding,
+    height: Height,
+) -> Result<Option<Header>, ChainError> {
+    let trusted = client.trusted.height;
+    if height <= trusted {
+        return Ok(None);
+    }
+    let from = block::existing(session, BlockId::Number(trusted)).await?;
+    if from.hash.as_slice() != client.trusted_hash {
+        return Err(session.lie(format!("block {trusted} is {}, not the one that the client trusts", from.hash)));
+    }
+    let state = consensus(session, encoding, &from)?;
+    let block = block::existing(session, BlockId::Number(height)).await?;
+    let header = Header { trusted_height: trusted, rlp: block.rlp() };
+    verify_update(&known(client, from.hash, encoding), &state, &header, block.tip().time)
+        .map_err(|error| session.lie(format!("block {height}: {error}")))?;
+    Ok(Some(header))
 }
 
 /// The state from which the client believes the next header: who sealed the one it trusts.

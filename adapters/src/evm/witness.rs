@@ -1,0 +1,196 @@
+//! Witnesses of an EVM chain: nodes of others, that nothing is relayed by. Where sync committees are believed, beacon nodes.
+
+use alloy::primitives::B256;
+use async_trait::async_trait;
+use crosspoint_light_proofs::ethereum_pos::Header as SyncHeader;
+use crosspoint_light_proofs::qbft::SealedHeader;
+use crosspoint_protocol::ids::Height;
+use std::sync::Arc;
+
+use super::beacon::BeaconApi;
+use super::block::{self, BlockId};
+use super::rpc::Rpc;
+use super::settings::{EvmSettings, Finality};
+use super::source::{HeaderSource, final_update, sealed_update};
+use crate::chain::{ClientStatus, SignersView};
+use crate::error::ChainError;
+use crate::observer::RpcObserver;
+use crate::proven::Evidence;
+use crate::witness::{Against, Mark, Misbehaviour, Witness, headers, roots};
+
+/// The witnesses in the settings, as they serve for this source of headers.
+pub(super) fn witnesses(
+    settings: &EvmSettings,
+    source: &HeaderSource,
+    observer: Option<Arc<dyn RpcObserver>>,
+) -> Result<Vec<Arc<dyn Witness>>, ChainError> {
+    let bounds = settings.bounds();
+    let one = |url: &url::Url| -> Result<Arc<dyn Witness>, ChainError> {
+        if matches!(source, HeaderSource::EthereumPos(_)) {
+            let api = BeaconApi::new(settings.chain.clone(), vec![url.clone()], bounds.timeout, observer.clone())?;
+            return Ok(Arc::new(BeaconWitness { name: api.names().concat(), api }));
+        }
+        let mut rpc = Rpc::new(settings.chain.clone(), std::slice::from_ref(url), bounds)?;
+        if let Some(observer) = observer.clone() {
+            rpc = rpc.observed_by(observer);
+        }
+        if let HeaderSource::Qbft(encoding) = source {
+            rpc = rpc.sealed_as(*encoding);
+        }
+        let (name, source) = (rpc.names().concat(), source.clone());
+        Ok(Arc::new(NodeWitness { name, rpc, source, finality: settings.finality }))
+    };
+    settings.witnesses.iter().map(one).collect()
+}
+
+/// A node of the chain.
+struct NodeWitness {
+    name: String,
+    rpc: Rpc,
+    source: HeaderSource,
+    finality: Finality,
+}
+
+impl NodeWitness {
+    /// The block it has at a height, once it is final for this node.
+    async fn block(&self, height: Height) -> Result<Option<block::Block>, ChainError> {
+        self.rpc
+            .each(|session| async move {
+                let (_, finalized) = block::head(session, self.finality).await?;
+                if finalized.header.number < height.0 {
+                    return Ok(None);
+                }
+                block::block(session, BlockId::Number(height)).await
+            })
+            .await
+    }
+
+    /// What those who sign for the chain say of this block, as an update of the client.
+    async fn signed(&self, root: &ClientStatus, height: Height, hash: B256) -> Result<Option<Vec<u8>>, ChainError> {
+        let signed = match &self.source {
+            // A node proves nothing; but if a quorum attests its block too, that does.
+            HeaderSource::Attested(pool) => {
+                let genesis = (Height(0), pool.settings().genesis_hash);
+                pool.gather_for(genesis, height, hash).await.map(|header| Some(header.encode()))
+            }
+            HeaderSource::Qbft(encoding) => {
+                let update = |session| sealed_update(session, root, *encoding, height);
+                self.rpc.each(update).await.map(|header| header.map(|header| header.encode()))
+            }
+            HeaderSource::EthereumPos(_) => Ok(None),
+        };
+        match signed {
+            Err(ChainError::Untrustworthy { detail, .. } | ChainError::NotYet(detail)) => {
+                tracing::warn!(witness = self.name, %detail, "a witness has a block that nobody proves");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+}
+
+#[async_trait]
+impl Witness for NodeWitness {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn brought(&self, _: &ClientStatus, evidence: &Evidence) -> Option<Mark> {
+        match (evidence, &self.source) {
+            (Evidence::Attested(evidence), _) => {
+                let statement = &evidence.update.as_ref()?.statement;
+                Some(Mark { height: statement.number, hash: statement.hash.to_vec() })
+            }
+            (Evidence::Qbft(evidence), HeaderSource::Qbft(encoding)) => {
+                let header = SealedHeader::decode(*encoding, &evidence.update.as_ref()?.rlp).ok()?;
+                Some(Mark { height: header.number, hash: header.hash.to_vec() })
+            }
+            _ => None,
+        }
+    }
+
+    async fn header_at(&self, _: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError> {
+        Ok(self.block(height).await?.map(|block| Mark { height, hash: block.hash.to_vec() }))
+    }
+
+    async fn accuse(
+        &self,
+        client: &ClientStatus,
+        known: &[ClientStatus],
+        against: Against<'_>,
+    ) -> Result<Option<Misbehaviour>, ChainError> {
+        let at = match against {
+            Against::Trusted => Some(client.trusted.height),
+            Against::Update(evidence) => self.brought(client, evidence).map(|mark| mark.height),
+        };
+        let Some(height) = at else { return Ok(None) };
+        let Some(block) = self.block(height).await? else { return Ok(None) };
+        // Attestors vouch for a block by itself; seals are believed from a block that is trusted.
+        let attested = matches!(self.source, HeaderSource::Attested(_)).then_some(client);
+        for root in attested.into_iter().chain(roots(client, known, against)) {
+            if let Some(header) = self.signed(root, height, block.hash).await? {
+                return Ok(headers(header, against));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A beacon node. It names the newest final block only, so it can be compared with for an epoch.
+struct BeaconWitness {
+    name: String,
+    api: BeaconApi,
+}
+
+#[async_trait]
+impl Witness for BeaconWitness {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn brought(&self, client: &ClientStatus, evidence: &Evidence) -> Option<Mark> {
+        let Evidence::EthereumPos(evidence) = evidence else { return None };
+        mark_of(client, evidence.update.as_ref()?)
+    }
+
+    async fn header_at(&self, _: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError> {
+        let newest = self.api.first_some(|node| async move { node.finality_update().await.map(Some) }).await?;
+        let finalized = newest.and_then(|update| update.finalized_header).map(|header| header.beacon);
+        let here = finalized.filter(|beacon| beacon.slot == height.0);
+        Ok(here.map(|beacon| Mark { height, hash: beacon.root().to_vec() }))
+    }
+
+    async fn accuse(
+        &self,
+        client: &ClientStatus,
+        known: &[ClientStatus],
+        against: Against<'_>,
+    ) -> Result<Option<Misbehaviour>, ChainError> {
+        let slot = match against {
+            Against::Trusted => Some(client.marked_height()),
+            Against::Update(evidence) => self.brought(client, evidence).map(|mark| mark.height),
+        };
+        for root in roots(client, known, against) {
+            let update = match final_update(&self.api, root).await {
+                Ok(update) => update,
+                Err(ChainError::Untrustworthy { detail, .. }) => {
+                    tracing::warn!(witness = self.name, %detail, "a witness has a header that it cannot prove");
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            // What it proves must be about the slot in question.
+            if let Some(update) = update.filter(|update| mark_of(root, update).map(|mark| mark.height) == slot) {
+                return Ok(headers(update, against));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The finalized header that an encoded update brings.
+fn mark_of(client: &ClientStatus, update: &[u8]) -> Option<Mark> {
+    let SignersView::SyncCommittees { network, .. } = &client.signers else { return None };
+    let beacon = SyncHeader::decode(network.preset(), update).ok()?.update.finalized_header?.beacon;
+    Some(Mark { height: Height(beacon.slot), hash: beacon.root().to_vec() })
+}

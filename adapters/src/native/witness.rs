@@ -1,0 +1,135 @@
+//! Witnesses of a native chain: nodes of others, that nothing is relayed by.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use crosspoint_light_proofs::checkpoint::SignedCheckpoint;
+use crosspoint_protocol::ids::Height;
+use tendermint::Hash;
+
+use super::rpc::Endpoint;
+use super::{checkpoint, tendermint as blocks};
+use crate::chain::{ClientStatus, ClientType};
+use crate::error::ChainError;
+use crate::proven::Evidence;
+use crate::witness::{Against, Mark, Misbehaviour, Witness, headers, roots};
+
+/// One node.
+#[derive(Debug)]
+pub(crate) struct NativeWitness {
+    name: String,
+    endpoint: Arc<Endpoint>,
+}
+
+impl NativeWitness {
+    pub(crate) fn new(endpoint: Arc<Endpoint>) -> Self {
+        Self { name: endpoint.label(), endpoint }
+    }
+
+    /// Its header as proof from a state that both it and the client trust; `None` if what it has does not prove it.
+    async fn header(&self, root: &ClientStatus, at: Height) -> Result<Option<Vec<u8>>, ChainError> {
+        match blocks::update_to(&self.endpoint, root, at).await {
+            Ok(found) => Ok(found.map(|header| header.encode())),
+            // It is not signed, or the state is not one that this witness has.
+            Err(ChainError::Untrustworthy { detail, .. }) => {
+                tracing::warn!(witness = self.name, %detail, "a witness has a header that it cannot prove");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Its checkpoint, if a quorum of the set that comes with it signed it. Whether that is the client's set, the client says.
+    async fn checkpoint(&self, at: Height) -> Result<Option<SignedCheckpoint>, ChainError> {
+        let signed = checkpoint::checkpoint(&self.endpoint, at).await?;
+        match signed.set.verify_quorum(&signed.checkpoint.digest(), &signed.signatures) {
+            Ok(()) => Ok(Some(signed)),
+            Err(error) => {
+                tracing::warn!(witness = self.name, %error, "a witness has a checkpoint that it cannot prove");
+                Ok(None)
+            }
+        }
+    }
+
+    async fn two_checkpoints(
+        &self,
+        client: &ClientStatus,
+        against: Against<'_>,
+    ) -> Result<Option<Misbehaviour>, ChainError> {
+        let (Against::Update(evidence), trusted) = (against, client.trusted.height) else {
+            let signed = self.checkpoint(client.trusted.height).await?;
+            return Ok(signed.map(|signed| Misbehaviour::Contradiction(Box::new(signed))));
+        };
+        let Evidence::Checkpoint(evidence) = evidence else { return Ok(None) };
+        let Some(one) = evidence.update.clone() else { return Ok(None) };
+        let Some(other) = self.checkpoint(one.checkpoint.height).await? else { return Ok(None) };
+        let trusted = checkpoint::checkpoint(&self.endpoint, trusted).await?.checkpoint;
+        let (trusted, one, other) = (Box::new(trusted), Box::new(one), Box::new(other));
+        Ok(Some(Misbehaviour::Checkpoints { trusted, one, other }))
+    }
+}
+
+#[async_trait]
+impl Witness for NativeWitness {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn brought(&self, _: &ClientStatus, evidence: &Evidence) -> Option<Mark> {
+        match evidence {
+            Evidence::Checkpoint(evidence) => {
+                let checkpoint = &evidence.update.as_ref()?.checkpoint;
+                Some(Mark { height: checkpoint.height, hash: checkpoint.digest().to_vec() })
+            }
+            Evidence::Tendermint(evidence) => {
+                let header = evidence.update.as_ref()?;
+                Some(Mark { height: header.height(), hash: header.hash().to_vec() })
+            }
+            Evidence::Attested(_) | Evidence::Qbft(_) | Evidence::EthereumPos(_) => None,
+        }
+    }
+
+    async fn header_at(&self, client: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError> {
+        let found = match client.client_type {
+            ClientType::Checkpoint => {
+                checkpoint::checkpoint(&self.endpoint, height).await.map(|signed| signed.checkpoint.digest().to_vec())
+            }
+            ClientType::Tendermint => {
+                self.endpoint.signed_header(height).await.map(|signed| match signed.header.hash() {
+                    Hash::Sha256(hash) => hash.to_vec(),
+                    Hash::None => vec![],
+                })
+            }
+            ClientType::Attested | ClientType::Qbft | ClientType::EthereumPos => return Ok(None),
+        };
+        match found {
+            Ok(hash) => Ok(Some(Mark { height, hash })),
+            Err(ChainError::NotYet(_) | ChainError::NotFound { .. } | ChainError::Pruned { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn accuse(
+        &self,
+        client: &ClientStatus,
+        known: &[ClientStatus],
+        against: Against<'_>,
+    ) -> Result<Option<Misbehaviour>, ChainError> {
+        if client.client_type == ClientType::Checkpoint {
+            return self.two_checkpoints(client, against).await;
+        }
+        let at = match against {
+            Against::Trusted => client.trusted.height,
+            Against::Update(evidence) => match self.brought(client, evidence) {
+                Some(mark) => mark.height,
+                None => return Ok(None),
+            },
+        };
+        for root in roots(client, known, against) {
+            if let Some(header) = self.header(root, at).await? {
+                return Ok(headers(header, against));
+            }
+        }
+        Ok(None)
+    }
+}

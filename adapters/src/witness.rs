@@ -1,0 +1,116 @@
+//! A second source of a chain's headers, which is compared with what is relayed by.
+//!
+//! A light client believes whoever signs for a chain. If those sign two headers for one height, each client sees one of them,
+//! and nothing in it tells. A witness is a node of somebody else: what it says is compared with what a client trusts,
+//! and with what is about to be brought to it. Two headers that are both validly signed are proof of misbehaviour, and
+//! the client freezes by it ([`Misbehaviour`]). One that the witness cannot prove is word against word.
+
+use async_trait::async_trait;
+use crosspoint_light_proofs::checkpoint::{Checkpoint, SignedCheckpoint};
+use crosspoint_protocol::ids::Height;
+
+use crate::chain::{ClientStatus, SignersView};
+use crate::error::ChainError;
+use crate::proven::Evidence;
+
+/// A header, by what the clients of one type know it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The block's number; of an `ethereum-pos` client the slot.
+    pub height: Height,
+    /// The block's hash; of a `checkpoint` client the digest of the checkpoint, of an `ethereum-pos` client the beacon block's root.
+    pub hash: Vec<u8>,
+}
+
+impl ClientStatus {
+    /// The height at which a witness is asked about what the client trusts: the slot of an `ethereum-pos` client.
+    #[must_use]
+    pub fn marked_height(&self) -> Height {
+        match &self.signers {
+            SignersView::SyncCommittees { state, .. } => Height(state.slot),
+            _ => self.trusted.height,
+        }
+    }
+}
+
+/// What a header that a witness has is held against.
+#[derive(Debug, Clone, Copy)]
+pub enum Against<'a> {
+    /// The newest header that the client trusts.
+    Trusted,
+    /// The header that is about to be brought to it.
+    Update(&'a Evidence),
+}
+
+/// Proof that those who sign for a chain signed two headers that exclude each other, in the form of the client.
+#[derive(Debug, Clone)]
+pub enum Misbehaviour {
+    /// For a client on a native chain: one encoded header that contradicts what the client trusts, or two that contradict
+    /// each other.
+    Headers(Vec<Vec<u8>>),
+    /// For a `checkpoint` client: another checkpoint of the newest height that it trusts.
+    Contradiction(Box<SignedCheckpoint>),
+    /// For a `checkpoint` client: two checkpoints of one height, and one that it trusts.
+    Checkpoints {
+        /// The trusted one.
+        trusted: Box<Checkpoint>,
+        /// One of the two.
+        one: Box<SignedCheckpoint>,
+        /// The other.
+        other: Box<SignedCheckpoint>,
+    },
+}
+
+/// One witness of a chain.
+#[async_trait]
+pub trait Witness: Send + Sync + 'static {
+    /// Where it is: host and port, nothing secret.
+    fn name(&self) -> &str;
+
+    /// The header that this brings to the client; `None` if it brings none.
+    fn brought(&self, client: &ClientStatus, evidence: &Evidence) -> Option<Mark>;
+
+    /// What it has at this height, final as far as it knows, as clients of this type know it; `None`: nothing yet, or
+    /// nothing any more.
+    async fn header_at(&self, client: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError>;
+
+    /// Proof that its header contradicts another one of its height, verified as the client will. It is built
+    /// from what the client trusts, or from one of `roots`: earlier states of the client, newest first, that this witness
+    /// agreed with. `None`: it cannot prove what it says.
+    async fn accuse(
+        &self,
+        client: &ClientStatus,
+        roots: &[ClientStatus],
+        against: Against<'_>,
+    ) -> Result<Option<Misbehaviour>, ChainError>;
+}
+
+/// What a header may be proven from: against an update also what the client trusts now; else only what is below that.
+pub(crate) fn roots<'a>(
+    client: &'a ClientStatus,
+    roots: &'a [ClientStatus],
+    against: Against<'_>,
+) -> impl Iterator<Item = &'a ClientStatus> {
+    let newest = matches!(against, Against::Update(_)).then_some(client);
+    let known = roots.iter().filter(|root| root.generation == client.generation);
+    newest.into_iter().chain(known)
+}
+
+/// The encoded header that is brought to a client on a native chain.
+pub(crate) fn update_bytes(evidence: &Evidence) -> Option<Vec<u8>> {
+    match evidence {
+        Evidence::Tendermint(evidence) => evidence.update.as_ref().map(|header| header.encode()),
+        Evidence::Attested(evidence) => evidence.update.as_ref().map(|header| header.encode()),
+        Evidence::Qbft(evidence) => evidence.update.as_ref().map(|header| header.encode()),
+        Evidence::EthereumPos(evidence) => evidence.update.clone(),
+        Evidence::Checkpoint(_) => None,
+    }
+}
+
+/// A witness's header as proof: alone against what is trusted, beside the other against an update.
+pub(crate) fn headers(witnessed: Vec<u8>, against: Against<'_>) -> Option<Misbehaviour> {
+    match against {
+        Against::Trusted => Some(Misbehaviour::Headers(vec![witnessed])),
+        Against::Update(evidence) => Some(Misbehaviour::Headers(vec![update_bytes(evidence)?, witnessed])),
+    }
+}
