@@ -124,7 +124,9 @@ impl Carrier {
 
     /// The client on the destination, not older than the settings say.
     async fn client(&self, fresh: bool) -> Result<ClientStatus, RelayError> {
-        let limit = Duration::from_millis(self.shared.config.client_poll_ms);
+        // With witnesses each state of the client is to be compared, not only those that we bring.
+        let watched = !self.prover.witnesses().is_empty();
+        let limit = if watched { tick(&self.shared) } else { Duration::from_millis(self.shared.config.client_poll_ms) };
         if let Some((status, _)) = lock(&self.client).as_ref().filter(|(_, at)| !fresh && at.elapsed() < limit) {
             return Ok(status.clone());
         }

@@ -60,7 +60,7 @@ pub fn evm_gateway() -> EvmAddress {
     EvmAddress::repeat_byte(0x42)
 }
 
-fn attestor(n: u8) -> AttestorKey {
+pub fn attestor(n: u8) -> AttestorKey {
     AttestorKey::from_bytes([n; 32]).unwrap()
 }
 

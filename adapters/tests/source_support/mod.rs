@@ -1,5 +1,5 @@
 //! Nodes that say what they are told: beacon nodes, and an execution node.
-#![allow(unreachable_pub)]
+#![allow(dead_code, unreachable_pub)]
 
 use alloy::consensus::Header as EvmHeader;
 use alloy::primitives::{Address, B256};
@@ -27,7 +27,7 @@ pub fn vector(path: &str) -> Option<Value> {
     Some(serde_json::from_str(&text).unwrap())
 }
 
-async fn serve<F>(routes: F) -> Url
+pub async fn serve<F>(routes: F) -> Url
 where
     F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
 {
@@ -121,6 +121,26 @@ pub async fn evm(
     source: HeaderSource,
     other: impl Fn(&str, &Value) -> Option<Value> + Send + Sync + 'static,
 ) -> EvmChain {
+    over(number, vec![node(number, blocks, other).await], vec![], source).await
+}
+
+/// An adapter over these execution nodes, with these witnesses.
+pub async fn over(number: u64, endpoints: Vec<Url>, witnesses: Vec<Url>, source: HeaderSource) -> EvmChain {
+    let chain = format!("eip155-{number}").parse().unwrap();
+    let mut settings = EvmSettings::new(chain, number, endpoints, crate::common::evm_gateway(), Height(0));
+    settings.finality = Finality::Depth(0);
+    settings.request_timeout_ms = 3_000;
+    settings.witnesses = witnesses;
+    let wallet = crosspoint_adapters::evm::anvil::development_key(1).unwrap();
+    EvmChain::connect(settings, wallet, Some(source), None).await.unwrap()
+}
+
+/// An execution node with these blocks, that answers other questions as told.
+pub async fn node(
+    number: u64,
+    blocks: Vec<EvmHeader>,
+    other: impl Fn(&str, &Value) -> Option<Value> + Send + Sync + 'static,
+) -> Url {
     let other = Arc::new(other);
     let answer = move |request: Value| {
         let params = &request["params"];
@@ -142,12 +162,5 @@ pub async fn evm(
         warp::reply::json(&json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })).into_response()
     };
     let route = warp::post().and(warp::body::json()).map(answer);
-    let url =
-        serve(route.recover(|_| async { Ok::<_, Infallible>(StatusCode::BAD_REQUEST.into_response()) }).unify()).await;
-    let chain = format!("eip155-{number}").parse().unwrap();
-    let mut settings = EvmSettings::new(chain, number, vec![url], crate::common::evm_gateway(), Height(0));
-    settings.finality = Finality::Depth(0);
-    settings.request_timeout_ms = 3_000;
-    let wallet = crosspoint_adapters::evm::anvil::development_key(1).unwrap();
-    EvmChain::connect(settings, wallet, Some(source), None).await.unwrap()
+    serve(route.recover(|_| async { Ok::<_, Infallible>(StatusCode::BAD_REQUEST.into_response()) }).unify()).await
 }

@@ -1,4 +1,5 @@
 //! Headers of consortium chains, sealed by our own keys in each of the three encodings.
+#![allow(dead_code)]
 
 use crate::support::keys;
 use alloy_primitives::{Address, B256, Bytes, b256};
@@ -6,7 +7,7 @@ use crosspoint_light_proofs::qbft::{ClientState, ConsensusState, Encoding, Heade
 use crosspoint_light_proofs::signature::SigningKey;
 use crosspoint_protocol::ids::{Height, Timestamp};
 
-const MIX_HASH: B256 = b256!("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365");
+pub(crate) const MIX_HASH: B256 = b256!("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365");
 pub(crate) const ENCODINGS: [Encoding; 3] = [Encoding::Qbft, Encoding::Ibft2, Encoding::Ibft1];
 
 fn list(items: &[Vec<u8>]) -> Vec<u8> {
