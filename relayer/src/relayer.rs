@@ -256,22 +256,15 @@ impl RelayerHandle {
         lock(&self.shared.alive).take();
         if tokio::time::timeout(limit, self.ended.recv()).await.is_err() {
             tracing::warn!("tasks did not end in time; ending them");
-            self.abort_tasks();
+            self.shared.abort_tasks();
             let _ = tokio::time::timeout(Duration::from_secs(5), self.ended.recv()).await;
         }
     }
 
     /// Ends every task where it stands and finishes nothing, as `kill -9` would.
     pub async fn kill(mut self) {
-        self.abort_tasks();
-        lock(&self.shared.alive).take();
+        self.shared.abort_tasks();
         let _ = self.ended.recv().await;
-    }
-
-    fn abort_tasks(&self) {
-        for task in lock(&self.shared.tasks).drain(..) {
-            task.abort();
-        }
     }
 }
 

@@ -100,12 +100,21 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     /// Starts a task that ends by itself after `stop`; the relayer waits for it when it stops.
     pub(crate) fn spawn(self: &Arc<Self>, task: impl Future<Output = ()> + Send + 'static) {
+        // Locked throughout: a task is either ended with the others or never started.
+        let mut tasks = lock(&self.tasks);
         let Some(guard) = lock(&self.alive).clone() else { return };
         let handle = tokio::spawn(async move {
             task.await;
             drop(guard);
         });
-        lock(&self.tasks).push(handle.abort_handle());
+        tasks.push(handle.abort_handle());
+    }
+
+    /// Ends all tasks where they stand; none is started any more.
+    pub(crate) fn abort_tasks(&self) {
+        let mut tasks = lock(&self.tasks);
+        lock(&self.alive).take();
+        tasks.drain(..).for_each(|task| task.abort());
     }
 
     pub(crate) fn chain(&self, id: &ChainId) -> Result<Arc<dyn Chain>, ChainError> {
