@@ -163,15 +163,6 @@ pub(super) fn read(mut r: Reader) -> Option<ChainSettings> {
         r.problem("endpoints", "must name at least one node, such as [\"http://127.0.0.1:26657\"]");
     }
     let witnesses: Vec<Endpoint> = r.list("witnesses", "the URL of a node that somebody else runs");
-    for (at, witness) in witnesses.iter().enumerate() {
-        let key = format!("witnesses[{at}]");
-        if !matches!(witness.url().scheme(), "http" | "https") {
-            r.problem(&key, "must be http or https");
-        }
-        if endpoints.contains(witness) {
-            r.problem(&key, "is one of the endpoints: a node cannot be its own witness");
-        }
-    }
     let relayer_key: Option<KeyName> = r.need("relayer_key", "the name of a key in the keystore");
     let payer_keys = r.list("payer_keys", "the name of a key in the keystore");
     let default_block_ms = if kind.as_deref() == Some("evm") { 12_000 } else { 1_000 };
@@ -191,8 +182,26 @@ pub(super) fn read(mut r: Reader) -> Option<ChainSettings> {
             None
         }
     };
+    check_witnesses(&mut r, &witnesses, &endpoints, kind.as_ref());
     r.finish();
     Some(ChainSettings { id: id?, endpoints, witnesses, relayer_key: relayer_key?, payer_keys, block_ms, kind: kind? })
+}
+
+/// A witness speaks for itself.
+fn check_witnesses(r: &mut Reader, witnesses: &[Endpoint], endpoints: &[Endpoint], kind: Option<&ChainKind>) {
+    let beacons: &[Endpoint] = match kind {
+        Some(ChainKind::Evm(EvmChain { header_source: HeaderSource::EthereumPos(nodes), .. })) => nodes,
+        Some(ChainKind::Evm(_) | ChainKind::Native(_)) | None => &[],
+    };
+    for (at, witness) in witnesses.iter().enumerate() {
+        let key = format!("witnesses[{at}]");
+        if !matches!(witness.url().scheme(), "http" | "https") {
+            r.problem(&key, "must be http or https");
+        }
+        if endpoints.contains(witness) || beacons.contains(witness) {
+            r.problem(&key, "is one of the nodes that are relayed by: it cannot be its own witness");
+        }
+    }
 }
 
 fn read_evm(r: &mut Reader, id: Option<&ChainId>) -> Option<EvmChain> {

@@ -133,6 +133,28 @@ fn what_another_source_needs_is_a_problem() {
 }
 
 #[test]
+fn witnesses_are_other_nodes_over_http() {
+    let with = |witnesses: &str| {
+        GOOD.replace(
+            "endpoints = [\"http://127.0.0.1:26657\"]",
+            &format!("endpoints = [\"http://127.0.0.1:26657\"]\nwitnesses = [{witnesses}]"),
+        )
+    };
+    let settings = parse(&with("\"https://other.example/v1/an-api-key\""), &[]).unwrap();
+    let native = settings.chains.values().find(|chain| chain.id.as_str() == "crosspoint-1").unwrap();
+    assert_eq!(native.witnesses[0].url().path(), "/v1/an-api-key");
+    assert!(!serde_json::to_string(&settings).unwrap().contains("an-api-key"));
+    let own = problems(&with("\"http://127.0.0.1:26657\""), &[]);
+    assert!(own.len() == 1 && own[0].contains("witnesses[0]") && own[0].contains("its own witness"), "{own:?}");
+    let beacon =
+        "header_source = \"ethereum-pos\"\nbeacon_endpoints = [\"http://b:5052\"]\nwitnesses = [\"http://b:5052\"]";
+    let beacon = problems(&with_source(beacon), &[]);
+    assert!(beacon.len() == 1 && beacon[0].contains("its own witness"), "{beacon:?}");
+    let socket = problems(&with("\"ws://other.example\""), &[]);
+    assert!(socket.len() == 1 && socket[0].contains("http"), "{socket:?}");
+}
+
+#[test]
 fn auth_is_off_on_loopback_only() {
     let found = problems(GOOD, &[("CROSSPOINT__HTTP__LISTEN", "0.0.0.0:8480")]);
     assert!(found[0].starts_with("http.auth is off, but listen = 0.0.0.0:8480"), "{found:?}");
