@@ -372,7 +372,7 @@ impl Chain for NativeChain {
         self.prove_items(client, &[]).await
     }
 
-    async fn evidence(&self, packet: &Packet, end: PacketEnd) -> Result<ChainEvidence, ChainError> {
+    async fn evidence(&self, packet: &Packet, end: PacketEnd, _: &ClientStatus) -> Result<ChainEvidence, ChainError> {
         self.endpoints.first_good(|endpoint| async move { evidence::gather(&endpoint, packet, end).await }).await
     }
 
