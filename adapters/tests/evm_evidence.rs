@@ -1,5 +1,6 @@
-//! Evidence of packets from EVM chains without attestors, over a real ledger with clients of them: a chain of sealed
-//! headers, and beacon nodes of a chain of our own. What the adapters gather is checked as an auditor does.
+//! Evidence of packets of EVM chains without attestors: over a real ledger with clients of them, a chain of sealed
+//! headers, and beacon nodes of a chain of our own; and over the real contracts on anvil, whose headers a proxy seals.
+//! What the adapters gather is checked as an auditor does.
 #![allow(
     dead_code,
     clippy::unwrap_used,
@@ -13,6 +14,7 @@
 #[path = "../../light-proofs/tests/proofs/beacon_chain.rs"]
 mod beacon_chain;
 mod common;
+mod evm_support;
 #[path = "../../light-proofs/tests/proofs/sealed_chain.rs"]
 mod sealed_chain;
 mod source_support;
@@ -25,18 +27,24 @@ use alloy::consensus::Header as EvmHeader;
 use alloy::primitives::{B256, U256, b256};
 use beacon_chain::{Block, Execution, PERIOD, SIZE, network};
 use common::{EvmState, connected_to, eventually, evm_gateway, evm_state, inbound};
-use crosspoint_adapters::chain::{Chain, PacketEnd, RelayItem};
+use crosspoint_adapters::chain::{
+    Chain, ClientStatus, ClientType, ItemOutcome, LockRequest, PacketEnd, RelayItem, Tip,
+};
 use crosspoint_adapters::error::ChainError;
-use crosspoint_adapters::evm::{EvmChain, HeaderSource};
+use crosspoint_adapters::evm::{EvmChain, Finality, HeaderSource};
 use crosspoint_adapters::native::NativeChain;
+use crosspoint_adapters::signer::Signer;
 use crosspoint_ledger::tx::action::{ClientSpec, EthereumPosSpec, QbftSpec};
 use crosspoint_light_proofs::ethereum_pos::Preset;
 use crosspoint_light_proofs::evidence::{
-    AckRecord, ChainEvidence, Claim, Evidence, FORMAT, Findings, Outcome, PacketRecord, verify,
+    AckRecord, Anchor, ChainEvidence, Claim, Evidence, FORMAT, Findings, Outcome, PacketRecord, verify,
 };
 use crosspoint_light_proofs::qbft::{Encoding, SealedHeader};
 use crosspoint_light_proofs::signature::SigningKey;
+use crosspoint_protocol::ack::{self, Acknowledgement, UNIVERSAL_ERROR_ACK};
+use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
+use crosspoint_protocol::lock::Terms;
 use crosspoint_protocol::packet::Packet;
 use serde_json::{Value, json};
 use source_support::{Beacon, api, beacon, block_json, evm, proof_of};
@@ -297,4 +305,115 @@ async fn ethereum_shows_a_lock_by_what_is_final_from_what_the_ledger_trusts() {
     let error = Pair { evm: &served(said).await, ..pair }.evidence(&packet, 13).await.unwrap_err();
     assert!(matches!(error, ChainError::NotYet(_)), "{error}");
     solo.stop().await.unwrap();
+}
+
+/// A block of anvil as a sealing chain would have it: a second after the one before, and one of four validators is
+/// another in each.
+fn seal_answer(keys: &[SigningKey], method: &str, result: &mut Value) {
+    if method != "eth_getBlockByNumber" || result.is_null() {
+        return;
+    }
+    let block: alloy::rpc::types::Header = serde_json::from_value(result.clone()).unwrap();
+    let from = block.inner.number as usize;
+    let timed = EvmHeader { timestamp: 1_700_000_000 + block.inner.number, ..block.inner };
+    let (hash, header) = sealed(&timed, &keys[from..from + 4]);
+    *result = block_json(hash, &header);
+}
+
+/// What is shown, by claim: from which header, and the value.
+fn shown(evidence: &ChainEvidence) -> Vec<(Claim, usize, Option<B256>)> {
+    let ChainEvidence::Qbft(side) = evidence else { panic!("qbft") };
+    let headers = side.headers.iter().enumerate();
+    headers.flat_map(|(at, header)| header.proofs.iter().map(move |proof| (proof.shows, at, proof.value))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_real_contract_shows_a_payment_and_a_refund_under_sealed_headers() {
+    let mut world = evm_support::World::new().await;
+    let keys = support::keys(120);
+    let proxy = evm_support::proxy::Proxy::start(world.anvil.url().clone()).await;
+    proxy.tell(move |method, _, result| seal_answer(&keys, method, result));
+    let mut settings = evm_support::settings(&world.anvil, &world.manifest);
+    settings.endpoints = vec![proxy.url.clone()];
+    settings.finality = Finality::Depth(0);
+    let source = Some(HeaderSource::Qbft(Encoding::Qbft));
+    let evm = EvmChain::connect(settings, evm_support::key(1), source, None).await.unwrap();
+    // A client that trusts block 5.
+    let block: Value = evm.rpc().call("eth_getBlockByNumber", json!(["0x5", false])).await.unwrap();
+    let hash: B256 = block["hash"].as_str().unwrap().parse().unwrap();
+    let status = ClientStatus {
+        client: "qbft-0".parse().unwrap(),
+        client_type: ClientType::Qbft,
+        counterparty_chain: evm.id().clone(),
+        counterparty_client: common::evm_client(),
+        trusted: Tip { height: Height(5), time: Timestamp(0) },
+        trusted_hash: hash.to_vec(),
+        signers: Default::default(),
+        trusting_period: 86_400,
+        frozen: false,
+        generation: 0,
+    };
+
+    let (now, preimage) = (world.now().await, common::preimage(3));
+    let paid = world.native.send("sfs", 70, &evm_support::account(3), &preimage, now + 600, now + 1_200);
+    world.commit().await;
+    let proven = world.native.prove(vec![RelayItem::Recv { packet: paid.clone() }]);
+    world.chain.submit(&common::evm_client(), &proven).await.unwrap();
+    let claimed = world.chain.claim(&[(paid.clone(), preimage.clone())]).await.unwrap();
+    let evidence = evm.evidence(&paid, PacketEnd::Destination, &status).await.unwrap();
+    let ChainEvidence::Qbft(side) = &evidence else { panic!("qbft") };
+    let last = side.headers.len() - 1;
+    assert!(last as u64 >= (claimed.block.height.0 - 5) / 3, "no more than two of four validators stay in a step");
+    let answer = ack::commitment(&Acknowledgement::Success(preimage).encode());
+    let (receipt, answer) = (B256::from(paid.commitment()), B256::from(answer));
+    assert_eq!(shown(&evidence), [(Claim::Received, last, Some(receipt)), (Claim::Acknowledged, last, Some(answer))]);
+    let Anchor::Qbft(anchor) = evidence.anchor() else { panic!("qbft") };
+    assert_eq!((anchor.start().unwrap().latest().hash, anchor.gateway), (hash, world.gateway()));
+    // One signature less than each step needs.
+    let mut cut = side.clone();
+    cut.headers.remove(last - 1);
+    assert!(ChainEvidence::Qbft(cut).check().is_err());
+
+    // A return that the native chain refuses: it stood in the block that sent it, and is gone.
+    let now = world.now().await;
+    let request = LockRequest {
+        client: common::evm_client(),
+        denom: "points/checkpoint-0/sfs".parse().unwrap(),
+        amount: Amount::new(30),
+        receiver: "point1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq".parse().unwrap(),
+        hashlock: common::preimage(4).hashlock(),
+        timeout: Timestamp(now + 600),
+        claim_deadline: Timestamp(now + 1_200),
+        terms: Terms::Plain,
+        memo: "back home".into(),
+    };
+    let payer = Signer::Evm(Box::new(evm_support::key(3)));
+    let (locked, packet) = world.chain.lock(&payer, &request).await.unwrap();
+    let (sent, commitment) = (locked.block.height, B256::from(packet.commitment()));
+    let evidence = evm.evidence(&packet, PacketEnd::Source { sent }, &status).await.unwrap();
+    assert_eq!(
+        shown(&evidence).iter().map(|(claim, _, value)| (*claim, *value)).collect::<Vec<_>>(),
+        [(Claim::Sent, Some(commitment))]
+    );
+    world.native.receive(&packet);
+    world.native.acknowledge(&packet, &UNIVERSAL_ERROR_ACK);
+    world.commit().await;
+    let refused = RelayItem::Ack { packet: packet.clone(), ack: UNIVERSAL_ERROR_ACK.to_vec() };
+    let ended = world.chain.submit(&common::evm_client(), &world.native.prove(vec![refused])).await.unwrap();
+    assert_eq!(ended.outcomes, [ItemOutcome::Done]);
+    let evidence = evm.evidence(&packet, PacketEnd::Source { sent }, &status).await.unwrap();
+    let [(Claim::Sent, then, Some(stood)), (Claim::Ended, after, None)] = shown(&evidence)[..] else {
+        panic!("{:?}", shown(&evidence))
+    };
+    assert!(stood == commitment && then < after);
+    // A client that trusts a later block, or is frozen: the evidence begins with the block that sent it.
+    for other in [
+        ClientStatus { trusted: Tip { height: sent.next(), time: Timestamp(0) }, ..status.clone() },
+        ClientStatus { frozen: true, ..status.clone() },
+        ClientStatus { client_type: ClientType::Attested, ..status },
+    ] {
+        let evidence = evm.evidence(&packet, PacketEnd::Source { sent }, &other).await.unwrap();
+        let Anchor::Qbft(anchor) = evidence.anchor() else { panic!("qbft") };
+        assert_eq!(anchor.start().unwrap().latest().number, sent);
+    }
 }

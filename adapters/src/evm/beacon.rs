@@ -1,7 +1,7 @@
 //! Beacon nodes of Ethereum: the light-client part of the standard beacon API, over HTTP in JSON.
 //!
 //! A node is not trusted. Its answers are bounded in size and time, and all that is used of them is verified by the
-//! sync protocol. What is left to it is to say nothing, or nothing new: [`BeaconApi::first_some`] then asks the next.
+//! sync protocol. What is left to it is to say nothing, or nothing new: `first_some` then asks the next.
 
 use alloy::primitives::B256;
 use crosspoint_light_proofs::ethereum_pos::{Bootstrap, SyncCommittee, Update};
