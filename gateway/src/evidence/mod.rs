@@ -1,7 +1,7 @@
 //! What an evidence file proves, in words. The file and its checks are `crosspoint_light_proofs::evidence`.
 //!
 //! - [`Report`]: what is proved, what is not, and where trust begins; `words` finds the words.
-//! - [`file`]: reading and writing files and anchors.
+//! - [`mod@file`]: reading and writing files and anchors.
 
 pub mod file;
 mod words;

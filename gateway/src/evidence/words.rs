@@ -1,7 +1,10 @@
 //! The words. Each sentence says no more than its proof does.
 
 use crate::cli::output::{printable, thousands, utc};
-use crosspoint_light_proofs::evidence::{AnchorFindings, Claim, Findings, HeaderFindings, Outcome, SideFindings};
+use alloy::primitives::U256;
+use crosspoint_light_proofs::evidence::{
+    AnchorFindings, Claim, Contract, Findings, HeaderFindings, Outcome, SideFindings,
+};
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::ids::Timestamp;
 
@@ -136,6 +139,12 @@ pub(super) fn not_proved(found: &Findings) -> Vec<String> {
     missing
 }
 
+/// The contract, and where in it.
+fn looked_at(contract: &Contract) -> String {
+    let slot = U256::from_be_bytes(contract.base_slot.0);
+    format!("the gateway contract {:#x} (commitments at slot {slot})", contract.gateway)
+}
+
 /// That the other chain itself trusts this, if its record of the client says so.
 fn vouched(other: &SideFindings, what: &str) -> String {
     match &other.registered {
@@ -167,35 +176,35 @@ pub(super) fn trust(side: &SideFindings, other: &SideFindings, from: Origin) -> 
         AnchorFindings::Attested { anchor, .. } => {
             let names: Vec<String> = anchor.attestors.addresses().iter().map(|a| format!("{a:#x}")).collect();
             format!(
-                "{}: {} of the attestors {} (set {}), for the gateway contract {:#x} on the chain with genesis {}; {compare}. By them: {believed}.{}",
+                "{}: {} of the attestors {} (set {}), for {} on the chain with genesis {}; {compare}. By them: {believed}.{}",
                 side.chain,
                 anchor.attestors.threshold(),
                 names.join(", "),
                 anchor.epoch,
-                anchor.gateway,
+                looked_at(&anchor.contract()),
                 anchor.genesis_hash,
                 vouched(other, "these attestors")
             )
         }
         AnchorFindings::Qbft { contract, encoding, block, validators, .. } => format!(
-            "{}: block {} of {} with the hash {} and the {validators} validators it names ({}), for the gateway contract {:#x}; {compare}. From it: {believed}.{}",
+            "{}: block {} of {} with the hash {} and the {validators} validators it names ({}), for {}; {compare}. From it: {believed}.{}",
             side.chain,
             block.number,
             utc(block.time.0),
             block.hash,
             encoding.as_str(),
-            contract.gateway,
+            looked_at(contract),
             vouched(other, "that block, or one on the way before all that is proved,")
         ),
         AnchorFindings::EthereumPos { contract, network, block, .. } => format!(
-            "{}: beacon block {} of slot {} (block {} of {}) and its sync committee, on the network with the genesis validators root {}, for the gateway contract {:#x}; {compare}. From it: final {believed}.{}",
+            "{}: beacon block {} of slot {} (block {} of {}) and its sync committee, on the network with the genesis validators root {}, for {}; {compare}. From it: final {believed}.{}",
             side.chain,
             block.root,
             block.slot,
             block.number,
             utc(block.time.0),
             network.genesis_validators_root(),
-            contract.gateway,
+            looked_at(contract),
             vouched(other, "that block")
         ),
     };
@@ -245,7 +254,7 @@ mod tests {
     use super::*;
     use alloy::primitives::{Address, B256};
     use crosspoint_light_proofs::ethereum_pos::{self, Fork, Network, Preset};
-    use crosspoint_light_proofs::evidence::{Contract, Registered};
+    use crosspoint_light_proofs::evidence::Registered;
     use crosspoint_light_proofs::qbft::{self, Encoding};
     use crosspoint_protocol::ids::Height;
 
@@ -295,7 +304,14 @@ mod tests {
             let words = trust(&evm, &native(true), Origin::File).words;
             let pin = B256::repeat_byte(2).to_string();
             let gateway = format!("{:#x}", CONTRACT.gateway);
-            for part in also.iter().chain(&[root.as_str(), "block 10 of", &pin, &gateway, "20 (3 of 4 signed)"]) {
+            for part in also.iter().chain(&[
+                root.as_str(),
+                "block 10 of",
+                &pin,
+                &gateway,
+                "commitments at slot 0",
+                "20 (3 of 4 signed)",
+            ]) {
                 assert!(words.contains(part), "`{part}` is not in: {words}");
             }
             assert!(words.contains("crosspoint-1 itself trusts that block"), "{words}");

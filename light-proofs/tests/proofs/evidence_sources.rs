@@ -217,15 +217,17 @@ fn the_native_chain_vouches_for_what_it_trusts_itself() {
 #[test]
 fn a_committee_known_on_the_way_vouches_for_no_block_on_the_way() {
     // The native chain trusts the block that the second update finalizes: that this is so, the anchor's committees say.
-    let mut evidence = beacon::returned();
-    let ChainEvidence::EthereumPos(side) = &evidence.source else { panic!("ethereum") };
+    let evidence = beacon::settled();
+    let ChainEvidence::EthereumPos(side) = &evidence.destination else { panic!("ethereum") };
+    let with = |root: B256| {
+        let mut client = beacon::client(&side.anchor);
+        client["latest"]["root"] = root.to_string().into();
+        let source = crate::evidence_case::Native::following(client).source(&evidence.packet.packet(), true);
+        verify(&Evidence { source, ..evidence.clone() }, &[]).unwrap().source.registered.unwrap().vouches
+    };
+    assert!(with(side.anchor.bootstrap.header.beacon.root()));
     let finalized = side.headers[1].update.finalized_header.as_ref().unwrap();
-    let mut client = beacon::client(&side.anchor);
-    client["latest"]["root"] = finalized.beacon.root().to_string().into();
-    let packet = evidence.packet.packet();
-    let native = crate::evidence_case::Native::following(client);
-    evidence.destination = native.destination(&packet, &evidence.ack.clone().unwrap());
-    assert!(!verify(&evidence, &[]).unwrap().destination.registered.unwrap().vouches);
+    assert!(!with(finalized.beacon.root()));
 }
 
 #[test]
@@ -255,6 +257,10 @@ fn trust_in_sealed_and_final_headers_begins_where_the_auditor_says() {
     short.bootstrap.current_sync_committee.pubkeys.pop();
     let error = verify(&evidence, &[Anchor::EthereumPos(Box::new(short))]).unwrap_err();
     assert_eq!(error.at, "your anchor.bootstrap");
+    // As `evidence anchors` prints them, they are read again.
+    let printed = [evidence.destination.anchor(), own(&earlier)];
+    let read: Vec<Anchor> = serde_json::from_str(&serde_json::to_string_pretty(&printed).unwrap()).unwrap();
+    assert_eq!(read, printed);
     // Of another kind.
     let error = verify(&evidence, &[own(&earlier)]).unwrap_err();
     assert_eq!(error.at, "destination.light_client");
