@@ -349,8 +349,14 @@ pub trait Chain: Send + Sync + 'static {
     }
 
     /// What this chain shows of a packet, for an evidence file: headers that are believed from an anchor and proofs
-    /// from them, all of it verified. What it cannot prove any more is left out.
-    async fn evidence(&self, packet: &Packet, end: PacketEnd) -> Result<ChainEvidence, ChainError> {
+    /// from them, all of it verified. What it cannot prove any more is left out. The client is the other chain's of
+    /// this one: the anchor is what that trusts, if the chain has headers that lead from there.
+    async fn evidence(
+        &self,
+        packet: &Packet,
+        end: PacketEnd,
+        _client: &ClientStatus,
+    ) -> Result<ChainEvidence, ChainError> {
         let (number, end) = (packet.sequence, if end == PacketEnd::Destination { "to" } else { "from" });
         Err(ChainError::InvalidRequest(format!("{}: no evidence is given of packet {number} {end} here", self.id())))
     }

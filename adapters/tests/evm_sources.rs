@@ -28,7 +28,7 @@ use crosspoint_light_proofs::ethereum_pos::{Bootstrap, ExecutionPayloadHeader, F
 use crosspoint_light_proofs::qbft::Encoding;
 use crosspoint_protocol::ids::{ClientId, Height};
 use serde_json::{Value, json};
-use source_support::{Answer, Beacon, api, beacon, block_json, evm, refusing, vector};
+use source_support::{Answer, Beacon, api, beacon, block_json, evm, proof_of, refusing, vector};
 
 const CENTURY: u64 = 100 * 365 * 86_400;
 
@@ -73,7 +73,8 @@ fn recorded() -> Option<Recorded> {
     let newest = parsed(&finality).finalized_header.unwrap().execution.unwrap().block_number;
     let by_period =
         updates.iter().map(|value| (mainnet().period(parsed(value).attested_header.beacon.slot), value.clone()));
-    let beacon = Beacon { bootstrap: Some((block_root, raw)), updates: by_period.collect(), finality: Some(finality) };
+    let beacon =
+        Beacon { bootstraps: [(block_root, raw)].into(), updates: by_period.collect(), finality: Some(finality) };
     let spec = ClientSpec::EthereumPos(Box::new(EthereumPosSpec {
         chain_id: 1,
         network: mainnet(),
@@ -175,23 +176,9 @@ async fn a_packet_waits_until_its_block_is_under_a_final_header() {
     let middle = evm_state(12, now - 450, None);
     let proofs = [before.clone(), empty.clone(), middle.clone(), sent.clone()];
     let blocks: Vec<EvmHeader> = proofs.iter().map(|state| state.header.clone()).collect();
-    let proof = move |method: &str, params: &Value| {
-        if method != "eth_getProof" {
-            return None;
-        }
-        let number = u64::from_str_radix(params[2].as_str()?.trim_start_matches("0x"), 16).ok()?;
-        let state = proofs.iter().find(|state| state.header.number == number)?;
-        let slots = params[1]
-            .as_array()?
-            .iter()
-            .map(|slot| json!({ "key": slot, "value": "0x0", "proof": state.storage_proof }));
-        Some(json!({
-            "address": evm_gateway(), "balance": "0x0", "codeHash": B256::ZERO, "nonce": "0x1",
-            "storageHash": B256::ZERO, "accountProof": state.account_proof, "storageProof": slots.collect::<Vec<_>>(),
-        }))
-    };
+    let proof = move |method: &str, params: &Value| proof_of(&proofs, method, params);
     let said = Beacon {
-        bootstrap: Some((bootstrap.header.beacon.root(), json!({ "version": "electra", "data": bootstrap }))),
+        bootstraps: [(bootstrap.header.beacon.root(), json!({ "version": "electra", "data": bootstrap }))].into(),
         ..Beacon::default()
     };
     let finality = |slot: u64, finalized: u64, header: &EvmHeader| {

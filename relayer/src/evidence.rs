@@ -32,9 +32,11 @@ pub async fn gather(transfer: &Transfer, source: &dyn Chain, destination: &dyn C
     let facts = &transfer.life.facts;
     let sent = facts.sent.as_ref().ok_or(NoEvidence::NotRead("the lock"))?.block.height;
     let record = PacketRecord::of(packet)?;
+    let follows_source = destination.client(&packet.dest_client).await?;
+    let follows_destination = source.client(&packet.source_client).await?;
     // The destination after the source: an end that the source shows rests on what the destination showed before.
-    let of_source = source.evidence(packet, PacketEnd::Source { sent }).await?;
-    let of_destination = destination.evidence(packet, PacketEnd::Destination).await?;
+    let of_source = source.evidence(packet, PacketEnd::Source { sent }, &follows_source).await?;
+    let of_destination = destination.evidence(packet, PacketEnd::Destination, &follows_destination).await?;
     let ack = if of_destination.shows(Claim::Acknowledged) {
         let acked = facts.acked.as_ref().ok_or(NoEvidence::NotRead("the acknowledgement"))?;
         let hashlock = &record.lock.hashlock;

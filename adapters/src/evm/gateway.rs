@@ -307,8 +307,13 @@ impl Chain for EvmChain {
         self.show_misbehaviour(client, evidence).await
     }
 
-    async fn evidence(&self, packet: &Packet, end: PacketEnd) -> Result<ChainEvidence, ChainError> {
-        self.packet_evidence(packet, end).await
+    async fn evidence(
+        &self,
+        packet: &Packet,
+        end: PacketEnd,
+        client: &ClientStatus,
+    ) -> Result<ChainEvidence, ChainError> {
+        self.packet_evidence(packet, end, client).await
     }
 
     async fn submit(&self, client: &ClientId, proven: &Proven) -> Result<Submitted, ChainError> {

@@ -7,8 +7,7 @@
 use super::block::{Block, BlockId};
 use super::gateway::{BASE_SLOT, EvmChain, state_error};
 use super::rpc::Session;
-use super::source::{Anchored, HeaderSource};
-use crate::attestor::AttestorPool;
+use super::source::Anchored;
 use crate::chain::{Chain, ClientStatus, RelayItem, Tip};
 use crate::error::ChainError;
 use crate::proven::Proven;
@@ -74,16 +73,6 @@ pub(super) async fn slots(
 }
 
 impl EvmChain {
-    /// The attestors of this chain, if its headers come from them.
-    pub(super) fn pool(&self) -> Result<&AttestorPool, ChainError> {
-        match &self.source {
-            Some(HeaderSource::Attested(pool)) => Ok(pool),
-            Some(HeaderSource::Qbft(_) | HeaderSource::EthereumPos(_)) | None => {
-                Err(ChainError::InvalidRequest(format!("{}: its headers are not attested by the settings", self.id())))
-            }
-        }
-    }
-
     pub(super) async fn prove_items(&self, client: &ClientStatus, items: &[RelayItem]) -> Result<Proven, ChainError> {
         let trusted_hash = self.check_client(client)?;
         let ahead = &self.look_ahead(client).await?;

@@ -403,7 +403,7 @@ impl Chain for NativeChain {
         Ok(self.run(&self.relayer, Message::SubmitMisbehaviour { client, evidence }).await?.tx)
     }
 
-    async fn evidence(&self, packet: &Packet, end: PacketEnd) -> Result<ChainEvidence, ChainError> {
+    async fn evidence(&self, packet: &Packet, end: PacketEnd, _: &ClientStatus) -> Result<ChainEvidence, ChainError> {
         self.endpoints.first_good(|endpoint| async move { evidence::gather(&endpoint, packet, end).await }).await
     }
 

@@ -1,6 +1,7 @@
 //! Nodes that say what they are told: beacon nodes, and an execution node.
 #![allow(dead_code, unreachable_pub)]
 
+use crate::common::{EvmState, evm_gateway};
 use alloy::consensus::Header as EvmHeader;
 use alloy::primitives::{Address, B256};
 use crosspoint_adapters::evm::beacon::BeaconApi;
@@ -40,7 +41,8 @@ where
 /// What a beacon node has.
 #[derive(Clone, Default)]
 pub struct Beacon {
-    pub bootstrap: Option<(B256, Value)>,
+    /// By the root of their block.
+    pub bootstraps: BTreeMap<B256, Value>,
     pub updates: BTreeMap<u64, Value>,
     pub finality: Option<Value>,
 }
@@ -58,10 +60,7 @@ impl Beacon {
                 let update = period.and_then(|period| self.updates.get(&period.parse().ok()?));
                 Some(json!(update.into_iter().collect::<Vec<_>>()))
             }
-            (_, Some(root)) => {
-                let known = self.bootstrap.as_ref().filter(|(known, _)| Ok(*known) == root.parse());
-                known.map(|(_, bootstrap)| bootstrap.clone())
-            }
+            (_, Some(root)) => root.parse().ok().and_then(|root: B256| self.bootstraps.get(&root).cloned()),
             (_, None) => None,
         };
         found.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |found| warp::reply::json(&found).into_response())
@@ -108,13 +107,29 @@ pub fn api(nodes: Vec<Url>) -> BeaconApi {
     BeaconApi::new("eip155-1".parse().unwrap(), nodes, Duration::from_millis(700), None).unwrap()
 }
 
+/// What an execution node with these states answers when asked for a proof of the gateway's slots.
+pub fn proof_of(states: &[EvmState], method: &str, params: &Value) -> Option<Value> {
+    if method != "eth_getProof" {
+        return None;
+    }
+    let number = u64::from_str_radix(params[2].as_str()?.trim_start_matches("0x"), 16).ok()?;
+    let state = states.iter().find(|state| state.header.number == number)?;
+    let slots =
+        params[1].as_array()?.iter().map(|slot| json!({ "key": slot, "value": "0x0", "proof": state.storage_proof }));
+    Some(json!({
+        "address": evm_gateway(), "balance": "0x0", "codeHash": B256::ZERO, "nonce": "0x1",
+        "storageHash": B256::ZERO, "accountProof": state.account_proof, "storageProof": slots.collect::<Vec<_>>(),
+    }))
+}
+
 /// A header as nodes write it.
 pub fn block_json(hash: B256, header: &EvmHeader) -> Value {
     let header = alloy::rpc::types::Header { hash, inner: header.clone(), total_difficulty: None, size: None };
     serde_json::to_value(header).unwrap()
 }
 
-/// An adapter over an execution node with these blocks, that answers other questions as told.
+/// An adapter over an execution node with these blocks, that answers other questions as told: by an error, if the
+/// answer has that field.
 pub async fn evm(
     number: u64,
     blocks: Vec<EvmHeader>,
@@ -159,7 +174,11 @@ pub async fn node(
             }
             _ => None,
         });
-        warp::reply::json(&json!({ "jsonrpc": "2.0", "id": request["id"], "result": result })).into_response()
+        let said = match result.as_ref().and_then(|result| result.get("error")) {
+            Some(error) => json!({ "jsonrpc": "2.0", "id": request["id"], "error": error }),
+            None => json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }),
+        };
+        warp::reply::json(&said).into_response()
     };
     let route = warp::post().and(warp::body::json()).map(answer);
     serve(route.recover(|_| async { Ok::<_, Infallible>(StatusCode::BAD_REQUEST.into_response()) }).unify()).await

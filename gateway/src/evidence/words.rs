@@ -1,7 +1,10 @@
 //! The words. Each sentence says no more than its proof does.
 
 use crate::cli::output::{printable, thousands, utc};
-use crosspoint_light_proofs::evidence::{AnchorFindings, Claim, Findings, HeaderFindings, Outcome, SideFindings};
+use alloy::primitives::U256;
+use crosspoint_light_proofs::evidence::{
+    AnchorFindings, Claim, Contract, Findings, HeaderFindings, Outcome, SideFindings,
+};
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::ids::Timestamp;
 
@@ -112,7 +115,7 @@ pub(super) fn not_proved(found: &Findings) -> Vec<String> {
     let mut missing = vec![];
     if !source.shows(Claim::Sent) {
         missing.push(format!(
-            "that {from} ever had this lock: the state that held it was gone when the file was made. What {to} received, it received by its light client of {from}."
+            "that {from} ever had this lock: the state that held it could not be shown any more when the file was made. What {to} received, it received by its light client of {from}."
         ));
     }
     match found.outcome {
@@ -136,6 +139,22 @@ pub(super) fn not_proved(found: &Findings) -> Vec<String> {
     missing
 }
 
+/// The contract, and where in it.
+fn looked_at(contract: &Contract) -> String {
+    let slot = U256::from_be_bytes(contract.base_slot.0);
+    format!("the gateway contract {:#x} (commitments at slot {slot})", contract.gateway)
+}
+
+/// That the other chain itself trusts this, if its record of the client says so.
+fn vouched(other: &SideFindings, what: &str) -> String {
+    match &other.registered {
+        Some(registered) if registered.vouches => {
+            format!(" {} itself trusts {what} for this contract, as proved above.", other.chain)
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
 pub(super) fn trust(side: &SideFindings, other: &SideFindings, from: Origin) -> Trust {
     let hash = side.anchor.hash();
     let compare = match from {
@@ -156,22 +175,38 @@ pub(super) fn trust(side: &SideFindings, other: &SideFindings, from: Origin) -> 
         ),
         AnchorFindings::Attested { anchor, .. } => {
             let names: Vec<String> = anchor.attestors.addresses().iter().map(|a| format!("{a:#x}")).collect();
-            let vouched = match &other.registered {
-                Some(registered) if registered.same_attestors => {
-                    format!(" {} itself trusts these attestors for this contract, as proved above.", other.chain)
-                }
-                _ => String::new(),
-            };
             format!(
-                "{}: {} of the attestors {} (set {}), for the gateway contract {:#x} on the chain with genesis {}; {compare}. By them: {believed}.{vouched}",
+                "{}: {} of the attestors {} (set {}), for {} on the chain with genesis {}; {compare}. By them: {believed}.{}",
                 side.chain,
                 anchor.attestors.threshold(),
                 names.join(", "),
                 anchor.epoch,
-                anchor.gateway,
-                anchor.genesis_hash
+                looked_at(&anchor.contract()),
+                anchor.genesis_hash,
+                vouched(other, "these attestors")
             )
         }
+        AnchorFindings::Qbft { contract, encoding, block, validators, .. } => format!(
+            "{}: block {} of {} with the hash {} and the {validators} validators it names ({}), for {}; {compare}. From it: {believed}.{}",
+            side.chain,
+            block.number,
+            utc(block.time.0),
+            block.hash,
+            encoding.as_str(),
+            looked_at(contract),
+            vouched(other, "that block, or one on the way before all that is proved,")
+        ),
+        AnchorFindings::EthereumPos { contract, network, block, .. } => format!(
+            "{}: beacon block {} of slot {} (block {} of {}) and its sync committee, on the network with the genesis validators root {}, for {}; {compare}. From it: final {believed}.{}",
+            side.chain,
+            block.root,
+            block.slot,
+            block.number,
+            utc(block.time.0),
+            network.genesis_validators_root(),
+            looked_at(contract),
+            vouched(other, "that block")
+        ),
     };
     Trust { chain: side.chain.clone(), anchor: hash.to_string(), from, words }
 }
@@ -188,11 +223,11 @@ pub(super) fn caveats(found: &Findings, trust: &[Trust], now: Timestamp) -> Vec<
         if newest.time > now {
             caveats.push(format!("{}: header {} is from after {}.", side.chain, newest.height, utc(now.0)));
         }
-        if let AnchorFindings::Tendermint { time, .. } = &side.anchor {
+        if let Some(time) = side.anchor.time() {
             let age = newest.time.0.saturating_sub(time.0);
             if age > OLD {
                 caveats.push(format!(
-                    "{}: the anchor is {} days older than the newest header it vouches for. Validators who left since could have signed otherwise without risk: prefer an anchor that is younger than two weeks at that header.",
+                    "{}: the anchor is {} days older than the newest header it vouches for. Whoever signed then and left since could have signed otherwise without risk: prefer an anchor that is younger than two weeks at that header.",
                     side.chain,
                     days(age)
                 ));
@@ -212,4 +247,76 @@ pub(super) fn caveats(found: &Findings, trust: &[Trust], now: Timestamp) -> Vec<
 
 const fn days(seconds: u64) -> u64 {
     seconds.div_euclid(24 * 3_600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::primitives::{Address, B256};
+    use crosspoint_light_proofs::ethereum_pos::{self, Fork, Network, Preset};
+    use crosspoint_light_proofs::evidence::Registered;
+    use crosspoint_light_proofs::qbft::{self, Encoding};
+    use crosspoint_protocol::ids::Height;
+
+    const CONTRACT: Contract = Contract { chain_id: 5, gateway: Address::repeat_byte(0x42), base_slot: B256::ZERO };
+
+    fn side(chain: &str, anchor: AnchorFindings, vouches: Option<bool>) -> SideFindings {
+        let registered = vouches.map(|vouches| Registered {
+            client: "qbft-0".parse().unwrap(),
+            counterparty: "checkpoint-0".parse().unwrap(),
+            vouches,
+        });
+        let (height, time, hash) = (Height(20), Timestamp(1_050), B256::ZERO);
+        let headers = vec![HeaderFindings { height, time, hash, signed: 3, of: 4 }];
+        SideFindings { chain: chain.parse().unwrap(), anchor, headers, shown: Default::default(), registered }
+    }
+
+    fn native(vouches: bool) -> SideFindings {
+        let (hash, height, time) = (B256::repeat_byte(3), Height(1), Timestamp(900));
+        let anchor = AnchorFindings::Tendermint { hash, height, time, validators: 4, in_file: true };
+        side("crosspoint-1", anchor, Some(vouches))
+    }
+
+    #[test]
+    fn an_auditor_is_told_what_to_compare_and_whether_the_native_chain_vouches() {
+        let block = qbft::Latest { number: Height(10), hash: B256::repeat_byte(1), time: Timestamp(1_000) };
+        let sealed = AnchorFindings::Qbft {
+            hash: B256::repeat_byte(2),
+            contract: CONTRACT,
+            encoding: Encoding::Ibft2,
+            block,
+            validators: 4,
+            in_file: true,
+        };
+        let forks = vec![(Fork::Altair, 0, [1, 0, 0, 0].into())];
+        let network = Network::new(Preset::MAINNET, B256::repeat_byte(5), (0, 12), forks).unwrap();
+        let (number, time) = (Height(10), Timestamp(1_000));
+        let ethereum = AnchorFindings::EthereumPos {
+            hash: B256::repeat_byte(2),
+            contract: CONTRACT,
+            network,
+            block: ethereum_pos::Latest { slot: 77, root: B256::repeat_byte(1), number, time },
+            in_file: true,
+        };
+        let (genesis, root) = (B256::repeat_byte(5).to_string(), B256::repeat_byte(1).to_string());
+        for (anchor, also) in [(sealed, vec!["ibft2", "4 validators"]), (ethereum, vec!["slot 77", genesis.as_str()])] {
+            let evm = side("eip155-5", anchor, None);
+            let words = trust(&evm, &native(true), Origin::File).words;
+            let pin = B256::repeat_byte(2).to_string();
+            let gateway = format!("{:#x}", CONTRACT.gateway);
+            for part in also.iter().chain(&[
+                root.as_str(),
+                "block 10 of",
+                &pin,
+                &gateway,
+                "commitments at slot 0",
+                "20 (3 of 4 signed)",
+            ]) {
+                assert!(words.contains(part), "`{part}` is not in: {words}");
+            }
+            assert!(words.contains("crosspoint-1 itself trusts that block"), "{words}");
+            let silent = trust(&evm, &native(false), Origin::Pinned).words;
+            assert!(!silent.contains("itself trusts") && silent.contains("that you named"), "{silent}");
+        }
+    }
 }

@@ -191,6 +191,21 @@ impl Bootstrap {
         };
         Ok(Self { header, current_sync_committee, current_sync_committee_branch })
     }
+
+    /// Writes a bootstrap in a fork's form.
+    #[must_use]
+    pub fn to_ssz(&self, fork: Fork) -> Vec<u8> {
+        let (depth, _) = branches(fork);
+        let header = write_header(fork, &self.header);
+        let mut committee = vec![];
+        write_committee(&mut committee, &self.current_sync_committee);
+        write_words(&mut committee, &self.current_sync_committee_branch, depth);
+        if fork < Fork::Capella {
+            return [header, committee].concat();
+        }
+        let at = offset_bytes(committee.len().saturating_add(OFFSET_LEN));
+        [at.as_slice(), &committee, &header].concat()
+    }
 }
 
 /// Before Capella headers have a fixed size and stand where later there is an offset.
@@ -262,12 +277,7 @@ impl Update {
         };
         place(&mut out, &attested, fixed);
         match &self.next_sync_committee {
-            Some(next) => {
-                next.pubkeys
-                    .iter()
-                    .chain([&next.aggregate_pubkey])
-                    .for_each(|key| out.extend_from_slice(key.as_slice()));
-            }
+            Some(next) => write_committee(&mut out, next),
             None => out.resize(out.len().saturating_add(committee), 0),
         }
         write_words(&mut out, &self.next_sync_committee_branch, committee_depth);
@@ -292,6 +302,11 @@ fn write_words(out: &mut Vec<u8>, words: &[B256], count: usize) {
     for at in 0..count {
         out.extend_from_slice(words.get(at).copied().unwrap_or_default().as_slice());
     }
+}
+
+fn write_committee(out: &mut Vec<u8>, committee: &SyncCommittee) {
+    let keys = committee.pubkeys.iter().chain([&committee.aggregate_pubkey]);
+    keys.for_each(|key| out.extend_from_slice(key.as_slice()));
 }
 
 fn write_header(fork: Fork, header: &LightClientHeader) -> Vec<u8> {

@@ -7,9 +7,11 @@ use crosspoint_protocol::lock::LockError;
 
 use super::file::{Claim, FORMAT, MAX_FILE_BYTES};
 use crate::attested::AttestedError;
+use crate::ethereum_pos::PosError;
 use crate::evm::HeaderError;
 use crate::jmt::JmtError;
 use crate::mpt::MptError;
+use crate::qbft::QbftError;
 use crate::tendermint::TendermintError;
 
 /// Which part of an evidence file fails, and why.
@@ -99,6 +101,18 @@ pub enum Fault {
     /// A header of an EVM chain is not believed.
     #[error(transparent)]
     Attested(#[from] AttestedError),
+    /// A sealed header is not believed.
+    #[error(transparent)]
+    Qbft(#[from] QbftError),
+    /// An update of sync committees is not believed.
+    #[error(transparent)]
+    EthereumPos(#[from] PosError),
+    /// Another slot of signature than the lowest that changes nothing.
+    #[error("its signature slot is not the lowest of the same committee and fork")]
+    SignatureSlot,
+    /// More than are handled.
+    #[error("there are more than {0} of them")]
+    TooMany(usize),
     /// The RLP is no header.
     #[error(transparent)]
     Header(#[from] HeaderError),

@@ -1,6 +1,5 @@
 //! The file: its parts, its one written form, and reading it strictly.
 
-use alloy_primitives::B256;
 use crosspoint_protocol::ack::{AckError, Acknowledgement};
 use crosspoint_protocol::ids::{ChainId, ClientId, Sequence, Timestamp};
 use crosspoint_protocol::lock::PointsLock;
@@ -11,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 
+use super::attested::{AttestedAnchor, AttestedSide};
 use super::error::{EvidenceError, Fault};
-use super::evm::{AttestedAnchor, AttestedSide};
+use super::ethereum_pos::{EthereumPosAnchor, EthereumPosSide};
 use super::native::{TendermintAnchor, TendermintSide};
+use super::qbft::{QbftAnchor, QbftSide};
 use crate::serde_hex;
 
 /// Format and version. A file of another one is refused.
@@ -157,8 +158,12 @@ impl fmt::Display for Claim {
 pub enum ChainEvidence {
     /// A native chain.
     Tendermint(Box<TendermintSide>),
-    /// An EVM chain.
+    /// An EVM chain, by attestors.
     Attested(AttestedSide),
+    /// A consortium EVM chain, by the seals in its headers.
+    Qbft(QbftSide),
+    /// Ethereum, by its sync committees.
+    EthereumPos(Box<EthereumPosSide>),
 }
 
 /// What trust in one chain begins with.
@@ -169,6 +174,10 @@ pub enum Anchor {
     Tendermint(Box<TendermintAnchor>),
     /// The attestors of an EVM chain, and the contract that is looked at.
     Attested(AttestedAnchor),
+    /// A sealed header of a consortium EVM chain, and the contract that is looked at.
+    Qbft(QbftAnchor),
+    /// A final beacon block with its committee, and the contract that is looked at.
+    EthereumPos(Box<EthereumPosAnchor>),
 }
 
 impl Anchor {
@@ -180,15 +189,8 @@ impl Anchor {
         match self {
             Self::Tendermint(anchor) => anchor.chain(),
             Self::Attested(anchor) => anchor.chain(),
-        }
-    }
-
-    /// The anchor's hash: of the header, or over the attestors and what they attest (`docs/evidence.md`).
-    #[must_use]
-    pub fn hash(&self) -> B256 {
-        match self {
-            Self::Tendermint(anchor) => anchor.computed_hash(),
-            Self::Attested(anchor) => anchor.computed_hash(),
+            Self::Qbft(anchor) => anchor.chain(),
+            Self::EthereumPos(anchor) => anchor.chain(),
         }
     }
 }
@@ -208,6 +210,8 @@ impl ChainEvidence {
         match self {
             Self::Tendermint(side) => side.headers.iter().flat_map(|h| &h.proofs).any(|proof| proof.shows == claim),
             Self::Attested(side) => side.headers.iter().flat_map(|h| &h.proofs).any(|proof| proof.shows == claim),
+            Self::Qbft(side) => side.headers.iter().flat_map(|h| &h.proofs).any(|proof| proof.shows == claim),
+            Self::EthereumPos(side) => side.headers.iter().flat_map(|h| &h.proofs).any(|proof| proof.shows == claim),
         }
     }
 
@@ -217,6 +221,8 @@ impl ChainEvidence {
         match self {
             Self::Tendermint(side) => Anchor::Tendermint(Box::new(side.anchor.clone())),
             Self::Attested(side) => Anchor::Attested(side.anchor.clone()),
+            Self::Qbft(side) => Anchor::Qbft(side.anchor.clone()),
+            Self::EthereumPos(side) => Anchor::EthereumPos(Box::new(side.anchor.clone())),
         }
     }
 }
@@ -301,9 +307,17 @@ fn side(at: &str, value: Value) -> Result<ChainEvidence, EvidenceError> {
             anchor: part(&anchor.0, anchor.1)?,
             headers: list(&headers.0, headers.1)?,
         })),
+        Some("qbft") => Ok(ChainEvidence::Qbft(QbftSide {
+            anchor: part(&anchor.0, anchor.1)?,
+            headers: list(&headers.0, headers.1)?,
+        })),
+        Some("ethereum-pos") => Ok(ChainEvidence::EthereumPos(Box::new(EthereumPosSide {
+            anchor: part(&anchor.0, anchor.1)?,
+            headers: list(&headers.0, headers.1)?,
+        }))),
         _ => Err(EvidenceError::new(
             format!("{at}.light_client"),
-            Fault::Form("it is neither `tendermint` nor `attested`".into()),
+            Fault::Form("it is none of `tendermint`, `attested`, `qbft` and `ethereum-pos`".into()),
         )),
     }
 }

@@ -7,8 +7,11 @@ use crosspoint_protocol::lock::PointsLock;
 use crosspoint_protocol::packet::Packet;
 use std::collections::BTreeMap;
 
-use super::evm::AttestedAnchor;
+use super::attested::AttestedAnchor;
+use super::evm::Contract;
 use super::file::Claim;
+use crate::ethereum_pos::{self, Network};
+use crate::qbft::{self, Encoding};
 
 /// What a file proves. All of it was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +110,34 @@ pub enum AnchorFindings {
         /// It was taken from the file itself.
         in_file: bool,
     },
+    /// A sealed header, and the validators that it names.
+    Qbft {
+        /// The anchor's hash.
+        hash: B256,
+        /// What is looked at.
+        contract: Contract,
+        /// How the chain writes its extra data.
+        encoding: Encoding,
+        /// The block.
+        block: qbft::Latest,
+        /// How many validators it names.
+        validators: usize,
+        /// It was taken from the file itself.
+        in_file: bool,
+    },
+    /// A final beacon block, and the committee of its period.
+    EthereumPos {
+        /// The anchor's hash.
+        hash: B256,
+        /// What is looked at.
+        contract: Contract,
+        /// The beacon chain's sizes, clock and forks.
+        network: Network,
+        /// The block.
+        block: ethereum_pos::Latest,
+        /// It was taken from the file itself.
+        in_file: bool,
+    },
 }
 
 impl AnchorFindings {
@@ -114,7 +145,7 @@ impl AnchorFindings {
     #[must_use]
     pub const fn hash(&self) -> B256 {
         match self {
-            Self::Tendermint { hash, .. } => *hash,
+            Self::Tendermint { hash, .. } | Self::Qbft { hash, .. } | Self::EthereumPos { hash, .. } => *hash,
             Self::Attested { anchor, .. } => anchor.hash,
         }
     }
@@ -123,7 +154,21 @@ impl AnchorFindings {
     #[must_use]
     pub const fn in_file(&self) -> bool {
         match self {
-            Self::Tendermint { in_file, .. } | Self::Attested { in_file, .. } => *in_file,
+            Self::Tendermint { in_file, .. }
+            | Self::Attested { in_file, .. }
+            | Self::Qbft { in_file, .. }
+            | Self::EthereumPos { in_file, .. } => *in_file,
+        }
+    }
+
+    /// The time of the header it is; attestors are none.
+    #[must_use]
+    pub const fn time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Tendermint { time, .. } => Some(*time),
+            Self::Attested { .. } => None,
+            Self::Qbft { block, .. } => Some(block.time),
+            Self::EthereumPos { block, .. } => Some(block.time),
         }
     }
 }
@@ -135,7 +180,7 @@ pub struct HeaderFindings {
     pub height: Height,
     /// Its time.
     pub time: Timestamp,
-    /// Its hash.
+    /// Its hash. Of Ethereum: the beacon block's root.
     pub hash: B256,
     /// How many signed it.
     pub signed: usize,
@@ -151,7 +196,7 @@ pub struct Registered {
     pub client: ClientId,
     /// The client over there that it belongs to.
     pub counterparty: ClientId,
-    /// For an attested client: it trusts the very attestors of the other side's anchor. For a tendermint client,
-    /// whose trust is in headers, `false`.
-    pub same_attestors: bool,
+    /// The client is not frozen and trusts what the other side begins with: the very attestors of its anchor, or the
+    /// block from which its headers and proofs lead. Of a tendermint client that is not compared: `false`.
+    pub vouches: bool,
 }

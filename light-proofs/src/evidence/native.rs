@@ -13,15 +13,12 @@ use tendermint_proto::v0_38::types::ValidatorSet as RawValidatorSet;
 use super::error::{EvidenceError, Fault};
 use super::file::Claim;
 use super::findings::{AnchorFindings, HeaderFindings};
-use super::verify::{Proven, VerifiedSide};
+use super::verify::{NO_EXPIRY, Proven, VerifiedSide};
 use crate::jmt::{JmtError, Siblings};
 use crate::serde_hex;
 use crate::tendermint::verify_evidence;
 use crate::tendermint::{ClientState, ConsensusState, Header, Latest, MAX_VALIDATORS, TendermintError, TrustLevel};
 
-/// A hundred years in seconds. How old a signature may be is for who reads the findings to judge: they say every
-/// header's time.
-const NO_EXPIRY: u64 = 100 * 365 * 24 * 3_600;
 /// Most blocks of an outbox that one path goes through.
 const MAX_LATER_ROOTS: usize = 100_000;
 /// The bytes of a path after its client: the kind and the sequence.

@@ -1,13 +1,15 @@
 //! How a native chain registered the client that a packet goes through: its record in the provable store says which
 //! chain it follows, by whose word, and which client over there is its counterparty.
 
+use alloy_primitives::{Address, B256};
 use crosspoint_protocol::ids::ClientId;
 use serde::Deserialize;
 
 use super::error::{EvidenceError, Fault};
+use super::evm::Contract;
 use super::findings::{AnchorFindings, Registered};
 use super::verify::VerifiedSide;
-use crate::{attested, tendermint};
+use crate::{attested, ethereum_pos, qbft, tendermint};
 
 /// What is read of the ledger's record. The record is proven, so it is as the ledger wrote it.
 #[derive(Deserialize)]
@@ -21,6 +23,8 @@ struct Record {
 enum State {
     Attested(Box<attested::ClientState>),
     Tendermint(Box<tendermint::ClientState>),
+    Qbft(Box<qbft::ClientState>),
+    EthereumPos(Box<ethereum_pos::ClientState>),
 }
 
 /// The provable key of a client's record.
@@ -41,15 +45,29 @@ pub(super) fn check(
     if record.counterparty.as_ref() != Some(counterparty) {
         return Err(differs("counterparty"));
     }
-    let same_attestors = match (&record.state, &other.anchor) {
+    let follows = |contract: &Contract, chain: u64, store: (Address, B256), same_chain: bool| {
+        if chain != contract.chain_id || !same_chain {
+            return Err(differs("chain"));
+        }
+        if store != (contract.gateway, contract.base_slot) { Err(differs("gateway contract")) } else { Ok(()) }
+    };
+    let vouches = match (&record.state, &other.anchor) {
         (State::Attested(state), AnchorFindings::Attested { anchor, .. }) => {
-            if (state.evm_chain_id, state.genesis_hash) != (anchor.chain_id, anchor.genesis_hash) {
-                return Err(differs("chain"));
-            }
-            if (state.store_address, state.base_slot) != (anchor.gateway, anchor.base_slot) {
-                return Err(differs("gateway contract"));
-            }
-            (state.epoch, &state.attestors) == (anchor.epoch, &anchor.attestors)
+            let same_chain = state.genesis_hash == anchor.genesis_hash;
+            let store = (state.store_address, state.base_slot);
+            follows(&anchor.contract(), state.evm_chain_id, store, same_chain)?;
+            !state.frozen && (state.epoch, &state.attestors) == (anchor.epoch, &anchor.attestors)
+        }
+        (State::Qbft(state), AnchorFindings::Qbft { contract, encoding, block, .. }) => {
+            let store = (state.store_address, state.base_slot);
+            follows(contract, state.evm_chain_id, store, state.encoding == *encoding)?;
+            !state.frozen && leads_from(state.latest.hash, block.hash, other)
+        }
+        (State::EthereumPos(state), AnchorFindings::EthereumPos { contract, network, block, .. }) => {
+            let store = (state.store_address, state.base_slot);
+            follows(contract, state.evm_chain_id, store, state.network == *network)?;
+            // Not by a block on the way: committees that are no part of it finalized it.
+            !state.frozen && state.latest.root == block.root
         }
         (State::Tendermint(state), AnchorFindings::Tendermint { .. }) => {
             if state.chain_id != other.chain {
@@ -57,8 +75,16 @@ pub(super) fn check(
             }
             false
         }
-        (State::Attested(_), AnchorFindings::Tendermint { .. })
-        | (State::Tendermint(_), AnchorFindings::Attested { .. }) => return Err(differs("kind of chain")),
+        (State::Attested(_) | State::Tendermint(_) | State::Qbft(_) | State::EthereumPos(_), _) => {
+            return Err(differs("kind of chain"));
+        }
     };
-    Ok(Registered { client: client.clone(), counterparty: counterparty.clone(), same_attestors })
+    Ok(Registered { client: client.clone(), counterparty: counterparty.clone(), vouches })
+}
+
+/// Whether all that is proven of a chain is proven from this sealed block or one that it leads to: the anchor, or one
+/// of the headers. What a sealed block leads to rests on nothing but the set it names.
+fn leads_from(block: B256, anchor: B256, side: &VerifiedSide) -> bool {
+    let first = side.headers.iter().position(|header| header.hash == block);
+    block == anchor || first.is_some_and(|first| side.proven.iter().all(|proven| proven.header >= first))
 }

@@ -12,6 +12,10 @@ use super::file::{Anchor, ChainEvidence, Claim, Evidence};
 use super::findings::{AnchorFindings, Findings, HeaderFindings, Outcome, Registered, Shown, SideFindings};
 use super::registered;
 
+/// A hundred years in seconds. How old a signature may be is for who reads the findings to judge: they say every
+/// header's time.
+pub(super) const NO_EXPIRY: u64 = 100 * 365 * 24 * 3_600;
+
 /// A key and what stands there, proven from a header.
 pub(super) struct Proven {
     pub(super) shows: Claim,
@@ -77,8 +81,17 @@ pub(super) fn side(evidence: &ChainEvidence, at: &str, anchors: &[Anchor]) -> Re
         (ChainEvidence::Tendermint(side), Some(Anchor::Tendermint(own))) => side.verify(Some(own), at),
         (ChainEvidence::Attested(side), None) => side.verify(None, at),
         (ChainEvidence::Attested(side), Some(Anchor::Attested(own))) => side.verify(Some(own), at),
-        (ChainEvidence::Tendermint(_), Some(Anchor::Attested(_)))
-        | (ChainEvidence::Attested(_), Some(Anchor::Tendermint(_))) => {
+        (ChainEvidence::Qbft(side), None) => side.verify(None, at),
+        (ChainEvidence::Qbft(side), Some(Anchor::Qbft(own))) => side.verify(Some(own), at),
+        (ChainEvidence::EthereumPos(side), None) => side.verify(None, at),
+        (ChainEvidence::EthereumPos(side), Some(Anchor::EthereumPos(own))) => side.verify(Some(own), at),
+        (
+            ChainEvidence::Tendermint(_)
+            | ChainEvidence::Attested(_)
+            | ChainEvidence::Qbft(_)
+            | ChainEvidence::EthereumPos(_),
+            Some(_),
+        ) => {
             Err(EvidenceError::new(format!("{at}.light_client"), Fault::Form("your anchor is of another kind".into())))
         }
     }

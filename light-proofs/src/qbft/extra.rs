@@ -28,6 +28,18 @@ pub enum Encoding {
     Ibft1,
 }
 
+impl Encoding {
+    /// Its name, as JSON has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Qbft => "qbft",
+            Self::Ibft2 => "ibft2",
+            Self::Ibft1 => "ibft1",
+        }
+    }
+}
+
 /// Why bytes are not extra data of the encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ExtraError {

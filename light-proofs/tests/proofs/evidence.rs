@@ -21,6 +21,11 @@ fn a_file_proves_how_far_its_transfer_is() {
         ("never received", Outcome::Refunded),
         ("held", Outcome::Held),
         ("under way", Outcome::UnderWay),
+        ("to qbft", Outcome::Settled),
+        ("to ibft2", Outcome::Settled),
+        ("from ibft1", Outcome::Settled),
+        ("to ethereum", Outcome::Settled),
+        ("from ethereum", Outcome::Settled),
     ];
     for ((name, evidence), (same, outcome)) in all().into_iter().zip(expected) {
         assert_eq!(name, same);
@@ -32,7 +37,7 @@ fn a_file_proves_how_far_its_transfer_is() {
         assert!(found.source.shows(Claim::Sent), "{name}");
     }
     let found = verify(&settled(), &[]).unwrap();
-    assert!(found.source.registered.unwrap().same_attestors, "the native chain vouches for the attestors");
+    assert!(found.source.registered.unwrap().vouches, "the native chain vouches for the attestors");
 }
 
 /// Every leaf of a JSON value, with its path as errors write it.
@@ -179,7 +184,7 @@ fn trust_begins_where_the_auditor_says() {
 fn claims_that_contradict_each_other_prove_nothing() {
     let evidence = settled();
     // The commitment standing after it was gone.
-    let back = Native { validators: 4 }.source_that_comes_back(&record().packet());
+    let back = Native::attested().source_that_comes_back(&record().packet());
     let error = verify(&Evidence { source: back, ..evidence.clone() }, &[]).unwrap_err();
     assert_eq!((error.at.as_str(), *error.why), ("source", Fault::Contradiction(Claim::Ended, Claim::Sent)));
     // The same thing twice.

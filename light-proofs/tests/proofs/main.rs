@@ -19,6 +19,7 @@ mod chain;
 mod checkpoint;
 mod evidence;
 mod evidence_case;
+mod evidence_sources;
 mod hyperlane;
 mod ics23_tables;
 mod jmt;

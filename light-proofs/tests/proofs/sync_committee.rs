@@ -58,8 +58,9 @@ fn run_case(folder: &str, config: &str, fork: Fork) -> usize {
     let Some(steps) = vector_text(&format!("{folder}/steps.yaml")) else { return 0 };
     let meta = vector_text(&format!("{folder}/meta.yaml")).unwrap();
     let network = network_of(&vector_text(config).unwrap(), &meta, fork);
-    let bootstrap =
-        Bootstrap::from_ssz(Preset::MINIMAL, fork, &raw(&format!("{folder}/bootstrap.ssz_snappy"))).unwrap();
+    let bytes = raw(&format!("{folder}/bootstrap.ssz_snappy"));
+    let bootstrap = Bootstrap::from_ssz(Preset::MINIMAL, fork, &bytes).unwrap();
+    assert_eq!(bootstrap.to_ssz(fork), bytes);
     let mut store = Store::new(&network, word(&meta, "trusted_block_root"), &bootstrap).unwrap();
     let steps: Vec<&str> = steps.split("\n- ").collect();
     for step in &steps {
@@ -101,11 +102,11 @@ fn every_step_of_the_specifications_sync_tests_leads_where_it_says() {
     assert!(steps == 0 || steps == 26, "{steps} steps");
 }
 
-fn helios(file: &str) -> Option<Value> {
+pub(crate) fn helios(file: &str) -> Option<Value> {
     vector(&format!("{ROOT}/helios-mainnet-capella/{file}.json"))
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: &Value) -> T {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(value: &Value) -> T {
     serde_json::from_value(value["data"].clone()).unwrap()
 }
 

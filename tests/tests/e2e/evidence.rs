@@ -55,7 +55,7 @@ async fn evidence_follows_a_payment_from_its_lock_to_its_settlement_and_nothing_
     assert_eq!(found.ack, Some(Acknowledgement::Success(invoice)));
     assert!(found.source.shows(Claim::Sent) && found.source.shows(Claim::Ended));
     let registered = found.source.registered.context("the ledger's own client is not in the file")?;
-    assert!(registered.same_attestors && registered.counterparty == packet.dest_client);
+    assert!(registered.vouches && registered.counterparty == packet.dest_client);
 
     // A digit or letter changed anywhere, sampled over the whole file.
     for at in (0..text.len()).step_by(97) {
@@ -98,7 +98,7 @@ async fn evidence_of_a_return_proves_the_burn_on_evm_also_after_its_slot_was_cle
     let id = world.id(From::Evm, &packet);
     world.until(&id, Stage::Held).await?;
     let (_, found) = file(&world, From::Evm, &packet, Outcome::Held).await?;
-    assert!(found.destination.registered.is_some_and(|registered| registered.same_attestors));
+    assert!(found.destination.registered.is_some_and(|registered| registered.vouches));
     done(&world.claim(From::Evm, &packet, &back).await?)?;
     world.until(&id, Stage::Settled).await?;
     let (_, found) = file(&world, From::Evm, &packet, Outcome::Settled).await?;
@@ -155,7 +155,8 @@ async fn a_lock_whose_state_the_ledger_has_pruned_is_proved_by_the_list_of_packe
     let (text, found) = file(&world, From::Native, &first, Outcome::Settled).await?;
     assert!(found.source.shown[&Claim::Sent].listed, "{text}");
     assert_eq!(found.source.headers.len(), 1, "one header shows both");
-    let other = world.net.native.evidence(&first, PacketEnd::Source { sent: sent.next() }).await?;
+    let client = world.net.evm.client(&first.dest_client).await?;
+    let other = world.net.native.evidence(&first, PacketEnd::Source { sent: sent.next() }, &client).await?;
     assert!(!other.shows(Claim::Sent), "it is not in the list of another block");
     world.finish().await
 }

@@ -15,7 +15,7 @@ use super::{Anchored, Update};
 use crate::chain::{ClientStatus, SignersView, Tip};
 use crate::error::ChainError;
 use crate::evm::beacon::{BeaconApi, Node};
-use crate::evm::block::{self, BlockId};
+use crate::evm::block::{self, Block, BlockId};
 use crate::evm::rpc::Session;
 
 /// What the client trusts, or will trust with the update.
@@ -35,15 +35,21 @@ impl Finalized {
 
     /// The execution block, by a node of the chain.
     pub(super) async fn block(&self, session: Session<'_>) -> Result<Anchored, ChainError> {
-        let height = self.tip.height;
-        let block = block::block(session, BlockId::Number(height)).await?;
-        let behind = || ChainError::NotYet(format!("{} has no block {height} yet, which is final", session.chain()));
-        let block = block.ok_or_else(behind)?;
-        if block.tip() != self.tip || block.header.state_root != self.state_root {
-            return Err(session.lie(format!("block {height} is not the one that is final by the sync committees")));
-        }
+        let block = final_block(session, self.tip, self.state_root).await?;
         Ok(Anchored { block, update: Update::EthereumPos(self.update.clone()), more: self.more })
     }
+}
+
+/// The execution block of a final header, by a node of the chain.
+pub(in crate::evm) async fn final_block(session: Session<'_>, tip: Tip, state_root: B256) -> Result<Block, ChainError> {
+    let height = tip.height;
+    let block = block::block(session, BlockId::Number(height)).await?;
+    let behind = || ChainError::NotYet(format!("{} has no block {height} yet, which is final", session.chain()));
+    let block = block.ok_or_else(behind)?;
+    if block.tip() != tip || block.header.state_root != state_root {
+        return Err(session.lie(format!("block {height} is not the one that is final by the sync committees")));
+    }
+    Ok(block)
 }
 
 /// What the client knows, in the light client's terms.

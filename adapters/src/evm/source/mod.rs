@@ -3,7 +3,7 @@
 //! Whatever the source, nothing of it is believed here: the update is verified as the client will, and the header is
 //! compared with what the chain's own node says.
 
-mod ethereum_pos;
+pub(super) mod ethereum_pos;
 mod qbft;
 
 use alloy::primitives::{B256, Bytes};
