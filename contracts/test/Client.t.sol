@@ -193,6 +193,43 @@ contract ClientTest is GatewayTest {
         assertTrue(_status().frozen, "frozen");
     }
 
+    /// @dev A forger names a set of his own as the next, so that the true set's certificates are no updates any more.
+    function test_a_forged_rotation_that_is_trusted_freezes_by_the_true_certificate_alone() public {
+        bytes memory root = chain.header();
+        chain.endBlock(1);
+        bytes memory honest = chain.signed(2, chain.time(), keccak256("true"), 3);
+        chain.rotate(1);
+        lightClient.update(CLIENT, chain.update());
+        chain.finishRotation();
+        vm.expectRevert();
+        lightClient.update(CLIENT, honest);
+        lightClient.misbehaviour(CLIENT, root, "", honest);
+        assertTrue(_status().frozen, "frozen");
+    }
+
+    /// @dev A forged height that the chain does not reach: a true block below it has the later time.
+    function test_a_height_out_of_reach_freezes_by_a_later_block_below_it() public {
+        bytes memory root = chain.header();
+        uint64 time = chain.time();
+        lightClient.update(CLIENT, chain.signed(1_000_000, time + 1, keccak256("forged"), 3));
+        bytes memory early = chain.signed(2, time + 1, keccak256("x"), 3);
+        vm.expectRevert(ICheckpointClient.NoConflict.selector);
+        lightClient.misbehaviour(CLIENT, root, "", early);
+        lightClient.misbehaviour(CLIENT, root, "", chain.signed(2, time + 2, keccak256("x"), 3));
+        assertTrue(_status().frozen, "frozen");
+    }
+
+    function test_the_newest_state_contradicts_nothing_that_is_true() public {
+        bytes memory root = chain.header();
+        chain.endBlock(1);
+        bytes memory known = chain.signed(2, chain.time(), chain.appHash(), 3);
+        lightClient.update(CLIENT, chain.update());
+        vm.expectRevert(ICheckpointClient.NoConflict.selector);
+        lightClient.misbehaviour(CLIENT, root, "", known);
+        vm.expectRevert(ICheckpointClient.Malformed.selector);
+        lightClient.misbehaviour(CLIENT, root, "", "");
+    }
+
     /// @dev Blocks and updates until every place where states are kept was used again.
     function _outliveStates() private {
         for (uint256 i = 0; i < lightClient.KEPT(); ++i) {

@@ -34,7 +34,8 @@ interface ICheckpointClient is ILightClient {
     /// @notice Freezes a client on two contradicting certificates (same height, other contents; or a higher one with an
     /// earlier time). `trusted` is the 112-byte header of a stored state within its trusting period. `a` and `b` are
     /// each a stored header (form 0) or a certificate (form 1 or 2) by the current set or by `trusted`'s set or next set,
-    /// for a height not below `trusted`'s: so no evidence from before a re-anchoring counts after it.
+    /// for a height not below `trusted`'s: so no evidence from before a re-anchoring counts after it. An empty `a` stands
+    /// for the newest trusted state: who shows that it is forged may not have what was forged.
     function misbehaviour(bytes32 client, bytes calldata trusted, bytes calldata a, bytes calldata b) external;
 
     /// @notice Whether the header with this height and digest is trusted, and kept, in the client's present generation.
