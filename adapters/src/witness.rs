@@ -7,7 +7,7 @@
 
 use async_trait::async_trait;
 use crosspoint_light_proofs::checkpoint::{Checkpoint, SignedCheckpoint};
-use crosspoint_protocol::ids::Height;
+use crosspoint_protocol::ids::{Height, Timestamp};
 
 use crate::chain::{ClientStatus, SignersView};
 use crate::error::ChainError;
@@ -50,12 +50,12 @@ pub enum Misbehaviour {
     Headers(Vec<Vec<u8>>),
     /// For a `checkpoint` client: another checkpoint of the newest height that it trusts.
     Contradiction(Box<SignedCheckpoint>),
-    /// For a `checkpoint` client: two checkpoints of one height, and one that it trusts.
+    /// For a `checkpoint` client: two checkpoints that exclude each other, and one that it trusts and that is not above them.
     Checkpoints {
         /// The trusted one.
         trusted: Box<Checkpoint>,
-        /// One of the two.
-        one: Box<SignedCheckpoint>,
+        /// One of the two; `None`: the newest that the client trusts, whatever is in it.
+        one: Option<Box<SignedCheckpoint>>,
         /// The other.
         other: Box<SignedCheckpoint>,
     },
@@ -70,18 +70,25 @@ pub trait Witness: Send + Sync + 'static {
     /// The header that this brings to the client; `None` if it brings none.
     fn brought(&self, client: &ClientStatus, evidence: &Evidence) -> Option<Mark>;
 
-    /// What it has at this height, final as far as it knows, as clients of this type know it; `None`: nothing yet, or
-    /// nothing any more.
-    async fn header_at(&self, client: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError>;
+    /// What it has at this height, final as far as it knows, as clients of this type know it. Where it has none though its
+    /// newest final block is later than `time`, the time that the header in question bears: that newest block, which
+    /// contradicts it. `None`: nothing yet, or nothing any more.
+    async fn header_at(
+        &self,
+        client: &ClientStatus,
+        height: Height,
+        time: Timestamp,
+    ) -> Result<Option<Mark>, ChainError>;
 
-    /// Proof that its header contradicts another one of its height, verified as the client will. It is built
-    /// from what the client trusts, or from one of `roots`: earlier states of the client, newest first, that this witness
-    /// agreed with. `None`: it cannot prove what it says.
+    /// Proof that its header at `at`, where [`Witness::header_at`] found it, contradicts another, verified as the client
+    /// will. It is built from what the client trusts, or from one of `roots`: earlier states of the client, newest first.
+    /// `None`: it cannot prove what it says.
     async fn accuse(
         &self,
         client: &ClientStatus,
         roots: &[ClientStatus],
         against: Against<'_>,
+        at: Height,
     ) -> Result<Option<Misbehaviour>, ChainError>;
 }
 
@@ -113,4 +120,14 @@ pub(crate) fn headers(witnessed: Vec<u8>, against: Against<'_>) -> Option<Misbeh
         Against::Trusted => Some(Misbehaviour::Headers(vec![witnessed])),
         Against::Update(evidence) => Some(Misbehaviour::Headers(vec![update_bytes(evidence)?, witnessed])),
     }
+}
+
+/// Names for people, each another: two nodes at one host are told apart by a number.
+pub(crate) fn distinct(labels: impl Iterator<Item = String>) -> Vec<String> {
+    let mut names: Vec<String> = vec![];
+    for label in labels {
+        let same = names.iter().filter(|name| name.split('#').next() == Some(label.as_str())).count();
+        names.push(if same == 0 { label } else { format!("{label}#{}", same.saturating_add(1)) });
+    }
+    names
 }

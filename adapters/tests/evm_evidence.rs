@@ -257,6 +257,7 @@ async fn ethereum_shows_a_lock_by_what_is_final_from_what_the_ledger_trusts() {
         bootstraps: [(root, versioned(serde_json::to_value(&first).unwrap()))].into(),
         updates: [(0, versioned(serde_json::to_value(update(40, 24, &sent)).unwrap()))].into(),
         finality: Some(finality(40, 24, &sent)),
+        blocks: None,
     };
     let evm = served(said.clone()).await;
     let pair = Pair { evm: &evm, native: &native, client: &client };

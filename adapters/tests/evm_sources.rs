@@ -73,8 +73,12 @@ fn recorded() -> Option<Recorded> {
     let newest = parsed(&finality).finalized_header.unwrap().execution.unwrap().block_number;
     let by_period =
         updates.iter().map(|value| (mainnet().period(parsed(value).attested_header.beacon.slot), value.clone()));
-    let beacon =
-        Beacon { bootstraps: [(block_root, raw)].into(), updates: by_period.collect(), finality: Some(finality) };
+    let beacon = Beacon {
+        bootstraps: [(block_root, raw)].into(),
+        updates: by_period.collect(),
+        finality: Some(finality),
+        blocks: None,
+    };
     let spec = ClientSpec::EthereumPos(Box::new(EthereumPosSpec {
         chain_id: 1,
         network: mainnet(),

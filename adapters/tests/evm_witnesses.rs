@@ -108,12 +108,11 @@ impl Case {
         Self { native, client, witness: Arc::clone(&chain.witnesses()[0]), root, proven }
     }
 
-    /// The witness has another header than this brings, or none.
+    /// The witness has another header than this brings.
     async fn disagrees(&self) -> Mark {
         let brought = self.witness.brought(&self.root, &self.proven.evidence).unwrap();
-        let has = self.witness.header_at(&self.root, brought.height).await.unwrap().unwrap();
-        assert_eq!(has.height, brought.height);
-        assert_ne!(has.hash, brought.hash);
+        let has = self.witness.header_at(&self.root, brought.height, self.proven.time).await.unwrap().unwrap();
+        assert_ne!(has, brought);
         has
     }
 
@@ -162,26 +161,110 @@ async fn two_sealed_blocks_of_a_number_freeze_the_client_before_and_after_one_is
         let case = Case::new(native, client, &chain).await;
         let brought = case.witness.brought(&case.root, &case.proven.evidence).unwrap();
         assert_eq!(brought.height, Height(12));
-        assert_eq!(same.witnesses()[0].header_at(&case.root, Height(12)).await.unwrap(), Some(brought));
-        assert_eq!(behind.witnesses()[0].header_at(&case.root, Height(12)).await.unwrap(), None);
-        case.disagrees().await;
+        assert_eq!(
+            same.witnesses()[0].header_at(&case.root, Height(12), case.proven.time).await.unwrap(),
+            Some(brought)
+        );
+        assert_eq!(behind.witnesses()[0].header_at(&case.root, Height(12), case.proven.time).await.unwrap(), None);
+        let at = case.disagrees().await.height;
         let update = Against::Update(&case.proven.evidence);
-        assert!(weak.witnesses()[0].accuse(&case.root, &[], update).await.unwrap().is_none(), "one seal of four");
+        assert!(weak.witnesses()[0].accuse(&case.root, &[], update, at).await.unwrap().is_none(), "one seal of four");
         let evidence = if late {
             let status = case.believe().await;
             let roots = std::slice::from_ref(&case.root);
-            assert!(weak.witnesses()[0].accuse(&status, roots, Against::Trusted).await.unwrap().is_none());
+            assert!(weak.witnesses()[0].accuse(&status, roots, Against::Trusted, at).await.unwrap().is_none());
             assert!(
-                case.witness.accuse(&status, &[], Against::Trusted).await.unwrap().is_none(),
+                case.witness.accuse(&status, &[], Against::Trusted, at).await.unwrap().is_none(),
                 "nothing to prove from"
             );
-            case.witness.accuse(&status, roots, Against::Trusted).await.unwrap()
+            case.witness.accuse(&status, roots, Against::Trusted, at).await.unwrap()
         } else {
-            case.witness.accuse(&case.root, &[], update).await.unwrap()
+            case.witness.accuse(&case.root, &[], update, at).await.unwrap()
         };
         case.freezes(&evidence.unwrap()).await;
         solo.stop().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_the_chain_does_not_reach_freezes_the_client_by_a_later_block_below_it() {
+    for late in [false, true] {
+        let start = now() - 600;
+        let keys = support::keys(4);
+        let block = |number: u64, time: u64| Block::new(Encoding::Qbft, number, start + time, &keys);
+        let forged = [block(10, 0), block(1_000_000, 5)];
+        let spec = ClientSpec::Qbft(QbftSpec {
+            chain_id: 1337,
+            encoding: Encoding::Qbft,
+            gateway: evm_gateway(),
+            base_slot: B256::ZERO,
+            header: alloy_rlp::encode(sealed_header(&forged[0])).into(),
+            trusting_period: 86_400,
+        });
+        let dir = tempfile::tempdir().unwrap();
+        let (solo, native, client) = connected_to(dir.path(), spec).await;
+        let source = || HeaderSource::Qbft(Encoding::Qbft);
+        let endpoint = sealed(&forged).await;
+        // At the forged block's time the witness may only be behind; after it, it is not.
+        let behind = sealed(&[block(10, 0), block(11, 5)]).await;
+        let behind = over(1337, vec![endpoint.clone()], vec![behind], source()).await;
+        let honest = sealed(&[block(10, 0), block(11, 6)]).await;
+        let chain = over(1337, vec![endpoint], vec![honest], source()).await;
+        let case = Case::new(native, client, &chain).await;
+        let brought = case.witness.brought(&case.root, &case.proven.evidence).unwrap();
+        assert_eq!(brought.height, Height(1_000_000));
+        let waits = behind.witnesses()[0].header_at(&case.root, brought.height, case.proven.time).await.unwrap();
+        assert_eq!(waits, None);
+        let at = case.disagrees().await.height;
+        assert_eq!(at, Height(11));
+        let evidence = if late {
+            let status = case.believe().await;
+            case.witness.accuse(&status, std::slice::from_ref(&case.root), Against::Trusted, at).await.unwrap()
+        } else {
+            let update = Against::Update(&case.proven.evidence);
+            case.witness.accuse(&case.root, &[], update, at).await.unwrap()
+        };
+        case.freezes(&evidence.unwrap()).await;
+        solo.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_beacon_node_is_asked_for_the_block_of_any_slot_that_is_final_there() {
+    let client = ClientStatus {
+        client: "ethereum-pos-0".parse().unwrap(),
+        client_type: crosspoint_adapters::chain::ClientType::EthereumPos,
+        counterparty_chain: "eip155-1".parse().unwrap(),
+        counterparty_client: "checkpoint-0".parse().unwrap(),
+        trusted: crosspoint_adapters::chain::Tip { height: Height(1), time: Timestamp(1) },
+        trusted_hash: vec![],
+        signers: Default::default(),
+        trusting_period: 1,
+        frozen: false,
+        generation: 0,
+    };
+    let finality = json!({ "version": "electra", "data": beacon_chain::Block::new(40, 24).update(SIZE) });
+    let root = beacon_chain::Block::new(24, 0).header().beacon.root();
+    let here = B256::repeat_byte(5);
+    let with = |blocks: Option<&[(u64, B256)]>| Beacon {
+        finality: Some(finality.clone()),
+        blocks: blocks.map(|blocks| blocks.iter().copied().collect()),
+        ..Beacon::default()
+    };
+    let execution = node(1, vec![evm_state(10, 1, None).header], |_, _| None).await;
+    let ask = async |said: Beacon, slot: u64| {
+        let source = HeaderSource::EthereumPos(api(vec![beacon(Beacon::default()).await]));
+        let chain = over(1, vec![execution.clone()], vec![beacon(said).await], source).await;
+        let found = chain.witnesses()[0].header_at(&client, Height(slot), Timestamp(0)).await;
+        found.unwrap().map(|mark| mark.hash)
+    };
+    let blocks = [(20, here), (24, root)];
+    assert_eq!(ask(with(Some(&blocks)), 20).await, Some(here.to_vec()));
+    assert_eq!(ask(with(Some(&blocks)), 21).await, Some(vec![]), "that slot has no block");
+    assert_eq!(ask(with(Some(&blocks)), 25).await, None, "not final yet");
+    let newest = ask(with(None), 24).await;
+    assert!(newest.is_some_and(|hash| hash.len() == 32));
+    assert_eq!(ask(with(None), 20).await, None, "a node that serves light clients alone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -215,7 +298,12 @@ async fn two_final_blocks_of_a_slot_freeze_the_client_before_and_after_one_is_tr
                 beacon_chain::Block { final_execution: Some(executed(header)), ..beacon_chain::Block::new(40, 24) };
             let bootstrap = (bootstrap.header.beacon.root(), json!({ "version": "electra", "data": bootstrap }));
             let update = json!({ "version": "electra", "data": block.update(signers) });
-            Beacon { bootstrap: Some(bootstrap), updates: [(0, update.clone())].into(), finality: Some(update) }
+            Beacon {
+                bootstraps: [bootstrap].into(),
+                updates: [(0, update.clone())].into(),
+                finality: Some(update),
+                blocks: None,
+            }
         };
         let source = |nodes: Vec<Url>| HeaderSource::EthereumPos(api(nodes));
         let execution = node(31_337, vec![first, one.clone()], |_, _| None).await;
@@ -224,17 +312,20 @@ async fn two_final_blocks_of_a_slot_freeze_the_client_before_and_after_one_is_tr
         let chain = over(31_337, vec![execution.clone()], vec![forked], source(vec![true_node.clone()])).await;
         let weak = over(31_337, vec![execution], vec![weak], source(vec![true_node])).await;
         let case = Case::new(native, client, &chain).await;
-        let has = case.disagrees().await;
-        assert_eq!(has.height, Height(24), "a slot");
-        assert_eq!(case.witness.header_at(&case.root, Height(25)).await.unwrap(), None);
+        let at = case.disagrees().await.height;
+        assert_eq!(at, Height(24), "a slot");
+        assert_eq!(case.witness.header_at(&case.root, Height(25), case.proven.time).await.unwrap(), None);
         let update = Against::Update(&case.proven.evidence);
-        assert!(weak.witnesses()[0].accuse(&case.root, &[], update).await.unwrap().is_none(), "one of the committee");
+        assert!(
+            weak.witnesses()[0].accuse(&case.root, &[], update, at).await.unwrap().is_none(),
+            "one of the committee"
+        );
         let evidence = if late {
             let status = case.believe().await;
             assert_eq!(status.marked_height(), Height(24));
-            case.witness.accuse(&status, std::slice::from_ref(&case.root), Against::Trusted).await.unwrap()
+            case.witness.accuse(&status, std::slice::from_ref(&case.root), Against::Trusted, at).await.unwrap()
         } else {
-            case.witness.accuse(&case.root, &[], update).await.unwrap()
+            case.witness.accuse(&case.root, &[], update, at).await.unwrap()
         };
         case.freezes(&evidence.unwrap()).await;
         solo.stop().await.unwrap();
@@ -328,10 +419,10 @@ async fn a_witness_is_proven_right_only_by_a_quorum_that_attests_its_block_too()
         let against = if late { Against::Trusted } else { Against::Update(&update) };
         for honest in [[true, true, true], [true, true, false], [true, false, true]] {
             let chain = over(honest).await;
-            let found = chain.witnesses()[0].accuse(&status, &[], against).await.unwrap();
+            let found = chain.witnesses()[0].accuse(&status, &[], against, Height(2)).await.unwrap();
             assert!(found.is_none(), "{honest:?}: no quorum attests the witness's block");
         }
-        let evidence = case.witness.accuse(&status, &[], against).await.unwrap();
+        let evidence = case.witness.accuse(&status, &[], against, Height(2)).await.unwrap();
         case.freezes(&evidence.unwrap()).await;
         solo.stop().await.unwrap();
     }

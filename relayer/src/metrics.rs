@@ -1,6 +1,7 @@
 //! Every metric of Crosspoint, named once. Labels come from settings and from enums only, so their number
 //! is bounded; series are set to 0 when the chain, route or client they speak of becomes known.
 
+use crate::journal::step::now_ms;
 use crate::life::{Action, Anomaly, Stage};
 use crate::retry::RetryReason;
 use crate::route::Route;
@@ -142,6 +143,7 @@ pub struct Metrics {
     client_frozen: IntGaugeVec,
     client_disputed: IntGaugeVec,
     witness_checks: IntCounterVec,
+    witnessed: IntGaugeVec,
     misbehaviour: IntCounterVec,
     claim_margin: IntGaugeVec,
     wallet: GaugeVec,
@@ -236,12 +238,17 @@ impl Metrics {
             )?,
             witness_checks: counter(
                 "witness_checks_total",
-                "Headers of the chain compared with a witness: agrees, silent or contradicts",
-                &["chain", "witness", "testimony"],
+                "Headers that a route brings, or that its client trusts, compared with a witness: agrees, silent or contradicts",
+                &["route", "witness", "testimony"],
+            )?,
+            witnessed: gauge(
+                "client_witnessed_timestamp_seconds",
+                "When a witness last had the header that the client trusts, in seconds since 1970; 0: not yet",
+                &["chain", "client"],
             )?,
             misbehaviour: counter(
                 "misbehaviour_total",
-                "Evidence of misbehaviour that was submitted to a client: done or failed",
+                "Evidence of misbehaviour that was submitted to a client: frozen by it, or failed",
                 &["chain", "client", "outcome"],
             )?,
             claim_margin: gauge(
@@ -418,21 +425,32 @@ impl Metrics {
         self.client_disputed.with_label_values(&labels).set(disputed.into());
     }
 
-    /// A header of a chain was compared with a witness of it.
-    pub fn witness(&self, chain: &ChainId, witness: &str, testimony: Testimony) {
-        self.witness_checks.with_label_values(&[chain.as_str(), witness, testimony.as_str()]).inc();
+    /// A header of a route's source was compared with a witness.
+    pub fn witness(&self, route: &Route, witness: &str, testimony: Testimony) {
+        self.witness_checks.with_label_values(&[route.to_string().as_str(), witness, testimony.as_str()]).inc();
     }
 
-    /// A chain with witnesses is relayed from.
-    pub fn init_witness(&self, chain: &ChainId, witness: &str) {
-        for testimony in Testimony::ALL {
-            self.witness_checks.with_label_values(&[chain.as_str(), witness, testimony.as_str()]).inc_by(0);
+    /// A witness has the header that a route's client trusts.
+    pub fn witnessed(&self, route: &Route) {
+        let now = i64::try_from(now_ms().checked_div(1_000).unwrap_or_default()).unwrap_or(i64::MAX);
+        self.witnessed.with_label_values(&[route.dest_chain.as_str(), route.dest_client.as_str()]).set(now);
+    }
+
+    /// A route from a chain with witnesses was found.
+    pub fn init_witnesses<'a>(&self, route: &Route, witnesses: impl Iterator<Item = &'a str>) {
+        let (name, labels) = (route.to_string(), [route.dest_chain.as_str(), route.dest_client.as_str()]);
+        for witness in witnesses {
+            self.witnessed.with_label_values(&labels).set(0);
+            self.client_disputed.with_label_values(&labels).set(0);
+            for testimony in Testimony::ALL {
+                self.witness_checks.with_label_values(&[name.as_str(), witness, testimony.as_str()]).inc_by(0);
+            }
         }
     }
 
     /// Evidence was submitted to a client.
-    pub fn misbehaviour(&self, chain: &ChainId, client: &ClientId, done: bool) {
-        let outcome = if done { "done" } else { "failed" };
+    pub fn misbehaviour(&self, chain: &ChainId, client: &ClientId, frozen: bool) {
+        let outcome = if frozen { "frozen" } else { "failed" };
         self.misbehaviour.with_label_values(&[chain.as_str(), client.as_str(), outcome]).inc();
     }
 

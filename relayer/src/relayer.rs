@@ -167,11 +167,8 @@ impl Relayer {
             tasks: Mutex::default(),
             alive: Mutex::new(Some(alive)),
         });
-        for (id, chain) in &shared.chains {
+        for id in shared.chains.keys() {
             shared.metrics.init_chain(id);
-            for witness in chain.witnesses() {
-                shared.metrics.init_witness(id, witness.name());
-            }
             shared.spawn(watch::run(Arc::clone(&shared), id.clone()));
             shared.spawn(keep_wallet(Arc::clone(&shared), id.clone()));
         }

@@ -238,6 +238,9 @@ impl Watcher {
         }
         tracing::info!(%route, "route found");
         self.shared.metrics.init_route(route);
+        if let Ok(source) = self.shared.chain(&route.source_chain) {
+            self.shared.metrics.init_witnesses(route, source.witnesses().iter().map(|witness| witness.name()));
+        }
         self.shared.update_route(route, |_| {});
         self.shared.spawn(carry::run(Arc::clone(&self.shared), route.clone()));
         self.shared.spawn(tend::run(Arc::clone(&self.shared), route.clone()));

@@ -2,32 +2,28 @@
 //! and what is about to be brought to it, before.
 //!
 //! Two headers that are both signed freeze the client, by evidence that is submitted here. One against another
-//! that cannot be proven is word against word: the route stops and a human is called.
+//! that cannot be proven is word against word: the route stops and a human is called. The route stops first, so that
+//! nothing moves while evidence is on its way.
 
 use crate::journal::JournalError;
 use crate::metrics::Testimony;
 use crate::route::Route;
-use crate::shared::{RelayError, Shared, lock};
+use crate::shared::{Halt, RelayError, Shared, lock};
 use crosspoint_adapters::chain::{Chain, ClientStatus};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::proven::Proven;
 use crosspoint_adapters::witness::{Against, Mark, Witness};
-use crosspoint_protocol::ids::Height;
+use crosspoint_protocol::ids::{Height, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What the witnesses say of one header.
-pub(crate) enum Verdict {
-    /// All have the same.
-    Agreed,
-    /// None has another, but not all have answered.
-    Open,
-    /// One has another; in words.
-    Disputed(String),
-}
-
 /// How many earlier states of the client are kept to prove from.
 const MAX_ROOTS: usize = 4;
+/// The longest wait for one witness: batches wait for it.
+const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+/// For how long a witness that did not answer is not asked.
+const PAUSE: Duration = Duration::from_secs(30);
 
 /// The witnesses of one route's source.
 pub(crate) struct Witnesses {
@@ -40,14 +36,36 @@ pub(crate) struct Witnesses {
 
 #[derive(Default)]
 struct State {
-    /// Earlier states of the client that every witness agreed with, newest first. `None`: not read from the journal yet.
+    /// Earlier states of the client that a witness agreed with and none contradicted, newest first. `None`: not read from
+    /// the journal yet.
     roots: Option<Vec<ClientStatus>>,
     /// The state that every witness agreed with last.
     agreed: Option<ClientStatus>,
-    /// What is in dispute, in words.
-    dispute: Option<String>,
-    /// What is trusted is not asked about again before.
-    rests_until: Option<Instant>,
+    /// The state that was asked about last, not to be asked about again before.
+    asked: Option<(ClientStatus, Instant)>,
+    dispute: Option<Dispute>,
+    /// For what evidence was submitted: once is enough.
+    shown: Option<(u64, Mark)>,
+    /// Witnesses that did not answer, and until when they are not asked.
+    paused: BTreeMap<usize, Instant>,
+}
+
+/// One witness has another header.
+#[derive(Debug, Clone)]
+struct Dispute {
+    witness: usize,
+    /// About what the client trusts; else about an update that was not brought to it.
+    of_trusted: bool,
+    generation: u64,
+    why: String,
+}
+
+/// What the witnesses say of one header.
+pub(crate) enum Verdict {
+    /// None has another header; these have the same.
+    Open(Vec<usize>),
+    /// One has another; in words.
+    Disputed(String),
 }
 
 impl Witnesses {
@@ -61,91 +79,153 @@ impl Witnesses {
         if self.prover.witnesses().is_empty() {
             return Ok(None);
         }
-        {
-            let state = lock(&self.state);
-            let known = state.agreed.as_ref().is_some_and(|agreed| same_state(agreed, client));
-            let rests = state.rests_until.is_some_and(|until| Instant::now() < until);
-            if rests || (known && state.dispute.is_none()) {
-                return Ok(state.dispute.clone());
-            }
+        self.recall(client)?;
+        if let Some(known) = self.known(client) {
+            return Ok(known);
         }
-        self.rest();
-        let verdict = self.compare_trusted(client).await?;
-        let still = lock(&self.state).dispute.is_some();
-        match verdict {
-            Verdict::Disputed(why) => Ok(Some(why)),
-            Verdict::Open => Ok(lock(&self.state).dispute.clone()),
-            // What was in dispute may be an update that never came to the client.
-            Verdict::Agreed if still && !self.is_settled(client).await? => Ok(lock(&self.state).dispute.clone()),
-            Verdict::Agreed => {
-                self.settle(None);
-                self.agree(client).await?;
-                Ok(None)
+        let verdict = self.compare_trusted(client).await;
+        let wait = Duration::from_millis(self.shared.config.client_poll_ms);
+        let until = Instant::now().checked_add(wait).unwrap_or_else(Instant::now);
+        lock(&self.state).asked = Some((client.clone(), until));
+        let agreeing = match verdict? {
+            Verdict::Disputed(why) => return Ok(Some(why)),
+            Verdict::Open(agreeing) => agreeing,
+        };
+        let dispute = lock(&self.state).dispute.clone();
+        if let Some(dispute) = dispute {
+            if !self.is_settled(client, &dispute, &agreeing).await? {
+                return Ok(Some(dispute.why));
             }
+            tracing::info!(route = %self.route, "the dispute about the chain's headers is settled");
+            self.settle(None);
         }
+        self.agree(client, agreeing.len()).await?;
+        Ok(None)
+    }
+
+    /// What can be said of this state without asking.
+    fn known(&self, client: &ClientStatus) -> Option<Option<String>> {
+        let state = lock(&self.state);
+        let dispute = state.dispute.as_ref().map(|dispute| dispute.why.clone());
+        let agreed = state.agreed.as_ref().is_some_and(|agreed| same_state(agreed, client));
+        if agreed && dispute.is_none() {
+            self.shared.metrics.witnessed(&self.route);
+            return Some(None);
+        }
+        let now = Instant::now();
+        let rests = state.asked.as_ref().is_some_and(|(asked, until)| same_state(asked, client) && now < *until);
+        rests.then_some(dispute)
+    }
+
+    /// Reads what is kept in the journal, and forgets a dispute about an earlier generation of the client.
+    fn recall(&self, client: &ClientStatus) -> Result<(), JournalError> {
+        let unread = lock(&self.state).roots.is_none();
+        if unread {
+            let roots = self.shared.journal.witnessed(&self.route)?;
+            lock(&self.state).roots = Some(roots);
+        }
+        let of_old = lock(&self.state).dispute.as_ref().is_some_and(|dispute| dispute.generation != client.generation);
+        if of_old {
+            self.settle(None);
+        }
+        Ok(())
     }
 
     /// What the witnesses say of the newest header that the client trusts.
     async fn compare_trusted(&self, client: &ClientStatus) -> Result<Verdict, RelayError> {
         let height = client.marked_height();
-        let mut all = true;
-        for witness in self.prover.witnesses() {
-            let Some(mark) = self.ask(witness.as_ref(), client, height).await else {
-                all = false;
-                continue;
-            };
-            if self.trusts(client, &mark).await? {
-                self.count(witness.as_ref(), Testimony::Agrees);
+        let mut agreeing = vec![];
+        for (at, mark) in self.ask_all(client, height, client.trusted.time).await {
+            if mark.height == height && self.trusts(client, &mark).await? {
+                self.count(at, Testimony::Agrees);
+                agreeing.push(at);
                 continue;
             }
             // What was asked about may have been passed by since.
             let now = self.shared.call(&self.route.dest_chain, "client", self.target.client(&client.client)).await?;
             if !same_state(&now, client) {
-                return Ok(Verdict::Open);
+                return Ok(Verdict::Open(vec![]));
             }
-            return self.contradicted(witness.as_ref(), client, &mark, Against::Trusted).await;
+            return self.contradicted(at, client, mark, Against::Trusted).await;
         }
-        Ok(if all { Verdict::Agreed } else { Verdict::Open })
-    }
-
-    /// Whether an update proven anew is one that all agree on, or there is nothing to bring.
-    async fn is_settled(&self, client: &ClientStatus) -> Result<bool, RelayError> {
-        match self.shared.call(&self.route.source_chain, "prove_update", self.prover.prove_update(client)).await {
-            Ok(proven) => Ok(matches!(self.check(client, &proven).await?, Verdict::Agreed)),
-            Err(ChainError::NotYet(_)) => Ok(true),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Verdict::Open(agreeing))
     }
 
     /// What the witnesses say of what is about to be brought to the client. One that does not have the block yet is asked
     /// again once the client trusts it.
     pub(crate) async fn check(&self, client: &ClientStatus, proven: &Proven) -> Result<Verdict, RelayError> {
-        let mut all = true;
-        for witness in self.prover.witnesses() {
-            let Some(brought) = witness.brought(client, &proven.evidence) else { continue };
-            match self.ask(witness.as_ref(), client, brought.height).await {
-                None => all = false,
-                Some(mark) if mark == brought => self.count(witness.as_ref(), Testimony::Agrees),
-                Some(mark) => {
-                    let against = Against::Update(&proven.evidence);
-                    return self.contradicted(witness.as_ref(), client, &mark, against).await;
+        let brought = self.prover.witnesses().iter().find_map(|witness| witness.brought(client, &proven.evidence));
+        let Some(brought) = brought else { return Ok(Verdict::Open(vec![])) };
+        let mut agreeing = vec![];
+        for (at, mark) in self.ask_all(client, brought.height, proven.time).await {
+            if mark != brought {
+                return self.contradicted(at, client, mark, Against::Update(&proven.evidence)).await;
+            }
+            self.count(at, Testimony::Agrees);
+            agreeing.push(at);
+        }
+        Ok(Verdict::Open(agreeing))
+    }
+
+    /// Whether the witness that contradicted has the same header by now: what the client trusts, or an update proven anew.
+    async fn is_settled(
+        &self,
+        client: &ClientStatus,
+        dispute: &Dispute,
+        agreeing: &[usize],
+    ) -> Result<bool, RelayError> {
+        if dispute.of_trusted {
+            return Ok(agreeing.contains(&dispute.witness));
+        }
+        match self.shared.call(&self.route.source_chain, "prove_update", self.prover.prove_update(client)).await {
+            Ok(proven) => match self.check(client, &proven).await? {
+                Verdict::Open(agreeing) => Ok(agreeing.contains(&dispute.witness)),
+                Verdict::Disputed(_) => Ok(false),
+            },
+            // Nothing new to compare: what was in dispute stays so.
+            Err(ChainError::NotYet(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What those witnesses have that have something, all asked at once.
+    async fn ask_all(&self, client: &ClientStatus, height: Height, time: Timestamp) -> Vec<(usize, Mark)> {
+        let ask = |(at, witness): (usize, &Arc<dyn Witness>)| {
+            let witness = Arc::clone(witness);
+            async move { Some((at, self.ask(at, witness.as_ref(), client, height, time).await?)) }
+        };
+        let answers = futures::future::join_all(self.prover.witnesses().iter().enumerate().map(ask)).await;
+        answers.into_iter().flatten().collect()
+    }
+
+    async fn ask(
+        &self,
+        at: usize,
+        witness: &dyn Witness,
+        client: &ClientStatus,
+        height: Height,
+        time: Timestamp,
+    ) -> Option<Mark> {
+        let (route, name, now) = (&self.route, witness.name(), Instant::now());
+        let paused = lock(&self.state).paused.get(&at).is_some_and(|until| now < *until);
+        if !paused {
+            let late =
+                |_| Err(ChainError::Unreachable { chain: route.source_chain.clone(), detail: "no answer".into() });
+            let answer = async {
+                let answer = tokio::time::timeout(ANSWER_LIMIT, witness.header_at(client, height, time)).await;
+                answer.unwrap_or_else(late)
+            };
+            match self.shared.call(&route.source_chain, "witness", answer).await {
+                Ok(Some(mark)) => return Some(mark),
+                Ok(None) => tracing::debug!(%route, witness = name, %height, "a witness has no such block"),
+                Err(error) => {
+                    tracing::warn!(%route, witness = name, %error, "a witness does not answer");
+                    let until = Instant::now().checked_add(PAUSE).unwrap_or(now);
+                    lock(&self.state).paused.insert(at, until);
                 }
             }
         }
-        Ok(if all { Verdict::Agreed } else { Verdict::Open })
-    }
-
-    async fn ask(&self, witness: &dyn Witness, client: &ClientStatus, height: Height) -> Option<Mark> {
-        match self.shared.call(&self.route.source_chain, "witness", witness.header_at(client, height)).await {
-            Ok(Some(mark)) => return Some(mark),
-            Ok(None) => {
-                tracing::debug!(route = %self.route, witness = witness.name(), %height, "a witness has no such block")
-            }
-            Err(error) => {
-                tracing::warn!(route = %self.route, witness = witness.name(), %error, "a witness does not answer")
-            }
-        }
-        self.count(witness, Testimony::Silent);
+        self.count(at, Testimony::Silent);
         None
     }
 
@@ -153,85 +233,131 @@ impl Witnesses {
         self.shared.call(&self.route.dest_chain, "trusts", self.target.trusts(client, mark)).await
     }
 
-    /// Submits the evidence, if there is any. The route stops either way.
+    /// Stops the route, then submits the evidence, if there is any.
     async fn contradicted(
         &self,
-        witness: &dyn Witness,
+        at: usize,
         client: &ClientStatus,
-        mark: &Mark,
+        mark: Mark,
         against: Against<'_>,
     ) -> Result<Verdict, RelayError> {
-        self.count(witness, Testimony::Contradicts);
-        let roots = self.roots(client)?;
-        let proof = witness.accuse(client, &roots, against);
-        let (source, dest) = (&self.route.source_chain, &self.route.dest_chain);
-        let shown = match self.shared.call(source, "accuse", proof).await {
-            Ok(Some(evidence)) => {
-                let submit = self.target.submit_misbehaviour(&client.client, &evidence);
-                let sent = self.shared.send(dest, "misbehaviour", submit).await;
-                self.shared.metrics.misbehaviour(dest, &client.client, sent.is_ok());
-                match sent {
-                    Ok(tx) => format!("both are signed; evidence was submitted to {dest} ({})", tx.0),
-                    Err(error) => format!("both are signed, but {dest} did not take the evidence: {error}"),
-                }
-            }
-            Ok(None) => "which it cannot prove".to_owned(),
-            Err(error) => format!("whether it can prove that is not known: {error}"),
-        };
+        self.count(at, Testimony::Contradicts);
+        let Some(witness) = self.prover.witnesses().get(at) else { return Ok(Verdict::Open(vec![])) };
         let what = match against {
             Against::Trusted => "the client trusts another one",
             Against::Update(_) => "the chain's own nodes show another one",
         };
-        let (name, height) = (witness.name(), mark.height);
-        let why =
-            format!("witness {name} of {source} has block {height} as 0x{}; {what}; {shown}", hex::encode(&mark.hash));
+        let (name, source, height) = (witness.name(), &self.route.source_chain, mark.height);
+        let why = format!("witness {name} of {source} has block {height} as 0x{}; {what}", hex::encode(&mark.hash));
+        let of_trusted = matches!(against, Against::Trusted);
+        let dispute = Dispute { witness: at, of_trusted, generation: client.generation, why };
+        let subject = (client.generation, mark);
+        let shown = lock(&self.state).shown.as_ref() == Some(&subject);
+        if shown {
+            let known = lock(&self.state).dispute.clone().unwrap_or(dispute);
+            self.settle(Some(known.clone()));
+            return Ok(Verdict::Disputed(known.why));
+        }
+        self.settle(Some(dispute.clone()));
+        let (done, outcome) = self.show(witness.as_ref(), client, against, height).await?;
+        let why = format!("{}; {outcome}", dispute.why);
         tracing::error!(route = %self.route, client = %client.client, why, "a chain's headers are in dispute; the route stops");
-        self.settle(Some(why.clone()));
-        self.rest();
+        if done {
+            lock(&self.state).shown = Some(subject);
+        }
+        self.settle(Some(Dispute { why: why.clone(), ..dispute }));
         Ok(Verdict::Disputed(why))
     }
 
-    fn settle(&self, dispute: Option<String>) {
+    /// Submits what the witness can prove. Whether that is done with, and what came of it, in words.
+    async fn show(
+        &self,
+        witness: &dyn Witness,
+        client: &ClientStatus,
+        against: Against<'_>,
+        at: Height,
+    ) -> Result<(bool, String), RelayError> {
+        let (source, dest) = (&self.route.source_chain, &self.route.dest_chain);
+        let roots = self.roots(client);
+        let evidence = match self.shared.call(source, "accuse", witness.accuse(client, &roots, against, at)).await {
+            Ok(Some(evidence)) => evidence,
+            Ok(None) => return Ok((false, "which it cannot prove".into())),
+            Err(error) => return Ok((false, format!("whether it can prove that is not known: {error}"))),
+        };
+        let submit = self.target.submit_misbehaviour(&client.client, &evidence);
+        let sent = self.shared.send(dest, "misbehaviour", submit).await;
+        // What counts is what the client says afterwards.
+        let now = self.shared.call(dest, "client", self.target.client(&client.client)).await;
+        let frozen = now.is_ok_and(|client| client.frozen);
+        self.shared.metrics.misbehaviour(dest, &client.client, frozen);
+        Ok(match sent {
+            Ok(tx) if frozen => {
+                (true, format!("both are signed; the client is frozen by evidence ({} on {dest})", tx.0))
+            }
+            Ok(tx) => {
+                (true, format!("evidence was submitted to {dest} ({}), but the client is not frozen by it", tx.0))
+            }
+            Err(error) => {
+                let refused = matches!(error, ChainError::Rejected { .. } | ChainError::InvalidRequest(_));
+                (refused, format!("it can prove that, but {dest} did not take the evidence: {error}"))
+            }
+        })
+    }
+
+    /// Sets what is in dispute; from then on the route is halted, and the way back receives nothing.
+    fn settle(&self, dispute: Option<Dispute>) {
         self.shared.metrics.disputed(&self.route, dispute.is_some());
+        if let Some(dispute) = &dispute {
+            let halt = Halt::Disputed { why: dispute.why.clone() };
+            self.shared.update_route(&self.route, |state| state.halt = Some(halt));
+        }
         lock(&self.state).dispute = dispute;
     }
 
-    fn rest(&self) {
-        let wait = Duration::from_millis(self.shared.config.client_poll_ms);
-        lock(&self.state).rests_until = Instant::now().checked_add(wait);
+    fn count(&self, at: usize, testimony: Testimony) {
+        if let Some(witness) = self.prover.witnesses().get(at) {
+            self.shared.metrics.witness(&self.route, witness.name(), testimony);
+        }
     }
 
-    fn count(&self, witness: &dyn Witness, testimony: Testimony) {
-        self.shared.metrics.witness(&self.route.source_chain, witness.name(), testimony);
-    }
-
-    /// Keeps a state that all agree on, to prove from later.
-    async fn agree(&self, client: &ClientStatus) -> Result<(), RelayError> {
-        let mut roots = self.roots(client)?;
+    /// Keeps a state that witnesses agree on, to prove from later.
+    async fn agree(&self, client: &ClientStatus, agreeing: usize) -> Result<(), RelayError> {
+        if agreeing == 0 {
+            return Ok(());
+        }
+        self.shared.metrics.witnessed(&self.route);
+        let all = agreeing == self.prover.witnesses().len();
+        let mut roots = self.roots(client);
         roots.insert(0, client.clone());
         roots.truncate(MAX_ROOTS);
-        let (route, kept) = (self.route.clone(), roots.clone());
-        let write = self.shared.journal.step::<(), JournalError>(move |step| step.put_witnessed(&route, &kept));
-        write.await?;
-        let mut state = lock(&self.state);
-        (state.roots, state.agreed) = (Some(roots), Some(client.clone()));
+        let is_new = {
+            let mut state = lock(&self.state);
+            if all {
+                state.agreed = Some(client.clone());
+            }
+            let kept = state.roots.as_ref().and_then(|roots| roots.first());
+            let is_new = kept.is_none_or(|kept| !same_state(kept, client));
+            state.roots = Some(roots.clone());
+            is_new
+        };
+        if is_new {
+            let route = self.route.clone();
+            let write = self.shared.journal.step::<(), JournalError>(move |step| step.put_witnessed(&route, &roots));
+            write.await?;
+        }
         Ok(())
     }
 
     /// Earlier states of the client's present generation.
-    fn roots(&self, client: &ClientStatus) -> Result<Vec<ClientStatus>, JournalError> {
-        let known = lock(&self.state).roots.clone();
-        let mut roots = match known {
-            Some(roots) => roots,
-            None => self.shared.journal.witnessed(&self.route)?,
-        };
+    fn roots(&self, client: &ClientStatus) -> Vec<ClientStatus> {
+        let mut roots = lock(&self.state).roots.clone().unwrap_or_default();
         roots.retain(|root| root.generation == client.generation && root.trusted.height < client.trusted.height);
-        Ok(roots)
+        roots
     }
 }
 
 /// Whether it is one state of the client.
 fn same_state(one: &ClientStatus, other: &ClientStatus) -> bool {
     let of = |client: &ClientStatus| (client.generation, client.trusted, client.trusted_hash.clone());
-    of(one) == of(other)
+    of(one) == of(other) && one.signers == other.signers
 }

@@ -33,6 +33,12 @@ struct Versioned<T> {
     data: T,
 }
 
+/// What is read of a block's header.
+#[derive(Deserialize)]
+struct BlockRoot {
+    root: B256,
+}
+
 /// The beacon nodes of one chain. Cheap to clone.
 #[derive(Clone)]
 pub struct BeaconApi {
@@ -77,12 +83,6 @@ impl BeaconApi {
             .map_err(|_| invalid("the HTTP client cannot be set up".into()))?;
         let (preferred, committees) = (AtomicUsize::new(0), Mutex::default());
         Ok(Self { inner: Arc::new(Inner { chain, nodes, http, preferred, committees, observer }) })
-    }
-
-    /// The nodes' hosts, in order.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        self.inner.nodes.iter().map(label).collect()
     }
 
     /// The first thing that `work` finds with one node after the other, the one that found something last first.
@@ -155,6 +155,17 @@ impl Node<'_> {
         const METHOD: &str = "light_client/finality_update";
         let answer: Versioned<_> = self.get(METHOD, METHOD, &[]).await?;
         Ok(answer.data)
+    }
+
+    /// The root of the canonical block of a slot; `None`: it has none there.
+    pub(super) async fn block_root(self, slot: u64) -> Result<Option<B256>, ChainError> {
+        const METHOD: &str = "headers";
+        let answer: Result<Versioned<BlockRoot>, _> = self.get(METHOD, &format!("{METHOD}/{slot}"), &[]).await;
+        match answer {
+            Ok(answer) => Ok(Some(answer.data.root)),
+            Err(ChainError::NotYet(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// A committee that a node has shown.

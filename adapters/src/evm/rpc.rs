@@ -270,12 +270,6 @@ impl Rpc {
         self.endpoints.len()
     }
 
-    /// The endpoints' hosts, in order.
-    #[must_use]
-    pub fn names(&self) -> Vec<String> {
-        self.endpoints.iter().map(|endpoint| endpoint.name().to_owned()).collect()
-    }
-
     /// Asks the one that is preferred now last.
     pub fn doubt(&self) {
         let count = self.endpoints.len();

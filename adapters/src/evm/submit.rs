@@ -236,7 +236,7 @@ impl EvmChain {
             Misbehaviour::Checkpoints { trusted, one, other } => ICheckpointClient::misbehaviourCall {
                 client: word,
                 trusted: calldata::header(trusted).into(),
-                a: calldata::update(one)?.into(),
+                a: one.as_ref().map(|one| calldata::update(one)).transpose()?.unwrap_or_default().into(),
                 b: calldata::update(other)?.into(),
             }
             .abi_encode(),

@@ -4,10 +4,12 @@ use alloy::primitives::B256;
 use async_trait::async_trait;
 use crosspoint_light_proofs::ethereum_pos::Header as SyncHeader;
 use crosspoint_light_proofs::qbft::SealedHeader;
-use crosspoint_protocol::ids::Height;
+use crosspoint_protocol::ids::{Height, Timestamp};
+use std::cmp::Ordering;
 use std::sync::Arc;
+use url::Url;
 
-use super::beacon::BeaconApi;
+use super::beacon::{BeaconApi, Node};
 use super::block::{self, BlockId};
 use super::rpc::Rpc;
 use super::settings::{EvmSettings, Finality};
@@ -16,7 +18,7 @@ use crate::chain::{ClientStatus, SignersView};
 use crate::error::ChainError;
 use crate::observer::RpcObserver;
 use crate::proven::Evidence;
-use crate::witness::{Against, Mark, Misbehaviour, Witness, headers, roots};
+use crate::witness::{Against, Mark, Misbehaviour, Witness, distinct, headers, roots};
 
 /// The witnesses in the settings, as they serve for this source of headers.
 pub(super) fn witnesses(
@@ -25,10 +27,10 @@ pub(super) fn witnesses(
     observer: Option<Arc<dyn RpcObserver>>,
 ) -> Result<Vec<Arc<dyn Witness>>, ChainError> {
     let bounds = settings.bounds();
-    let one = |url: &url::Url| -> Result<Arc<dyn Witness>, ChainError> {
+    let one = |(name, url): (String, &Url)| -> Result<Arc<dyn Witness>, ChainError> {
         if matches!(source, HeaderSource::EthereumPos(_)) {
             let api = BeaconApi::new(settings.chain.clone(), vec![url.clone()], bounds.timeout, observer.clone())?;
-            return Ok(Arc::new(BeaconWitness { name: api.names().concat(), api }));
+            return Ok(Arc::new(BeaconWitness { name, api }));
         }
         let mut rpc = Rpc::new(settings.chain.clone(), std::slice::from_ref(url), bounds)?;
         if let Some(observer) = observer.clone() {
@@ -37,10 +39,17 @@ pub(super) fn witnesses(
         if let HeaderSource::Qbft(encoding) = source {
             rpc = rpc.sealed_as(*encoding);
         }
-        let (name, source) = (rpc.names().concat(), source.clone());
+        let source = source.clone();
         Ok(Arc::new(NodeWitness { name, rpc, source, finality: settings.finality }))
     };
-    settings.witnesses.iter().map(one).collect()
+    let names = distinct(settings.witnesses.iter().map(host));
+    names.into_iter().zip(&settings.witnesses).map(one).collect()
+}
+
+/// The host alone: the rest of an address may hold secrets.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("?");
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// A node of the chain.
@@ -52,13 +61,13 @@ struct NodeWitness {
 }
 
 impl NodeWitness {
-    /// The block it has at a height, once it is final for this node.
-    async fn block(&self, height: Height) -> Result<Option<block::Block>, ChainError> {
+    /// The block it has at a height, once it is final for this node; its newest final one, if that is below and yet later.
+    async fn block(&self, height: Height, time: Timestamp) -> Result<Option<block::Block>, ChainError> {
         self.rpc
             .each(|session| async move {
                 let (_, finalized) = block::head(session, self.finality).await?;
                 if finalized.header.number < height.0 {
-                    return Ok(None);
+                    return Ok((finalized.tip().time > time).then_some(finalized));
                 }
                 block::block(session, BlockId::Number(height)).await
             })
@@ -109,8 +118,9 @@ impl Witness for NodeWitness {
         }
     }
 
-    async fn header_at(&self, _: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError> {
-        Ok(self.block(height).await?.map(|block| Mark { height, hash: block.hash.to_vec() }))
+    async fn header_at(&self, _: &ClientStatus, height: Height, time: Timestamp) -> Result<Option<Mark>, ChainError> {
+        let found = self.block(height, time).await?;
+        Ok(found.map(|block| Mark { height: block.tip().height, hash: block.hash.to_vec() }))
     }
 
     async fn accuse(
@@ -118,17 +128,13 @@ impl Witness for NodeWitness {
         client: &ClientStatus,
         known: &[ClientStatus],
         against: Against<'_>,
+        at: Height,
     ) -> Result<Option<Misbehaviour>, ChainError> {
-        let at = match against {
-            Against::Trusted => Some(client.trusted.height),
-            Against::Update(evidence) => self.brought(client, evidence).map(|mark| mark.height),
-        };
-        let Some(height) = at else { return Ok(None) };
-        let Some(block) = self.block(height).await? else { return Ok(None) };
+        let Some(block) = self.block(at, Timestamp(u64::MAX)).await? else { return Ok(None) };
         // Attestors vouch for a block by itself; seals are believed from a block that is trusted.
         let attested = matches!(self.source, HeaderSource::Attested(_)).then_some(client);
         for root in attested.into_iter().chain(roots(client, known, against)) {
-            if let Some(header) = self.signed(root, height, block.hash).await? {
+            if let Some(header) = self.signed(root, at, block.hash).await? {
                 return Ok(headers(header, against));
             }
         }
@@ -136,7 +142,7 @@ impl Witness for NodeWitness {
     }
 }
 
-/// A beacon node. It names the newest final block only, so it can be compared with for an epoch.
+/// A beacon node.
 struct BeaconWitness {
     name: String,
     api: BeaconApi,
@@ -153,11 +159,9 @@ impl Witness for BeaconWitness {
         mark_of(client, evidence.update.as_ref()?)
     }
 
-    async fn header_at(&self, _: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError> {
-        let newest = self.api.first_some(|node| async move { node.finality_update().await.map(Some) }).await?;
-        let finalized = newest.and_then(|update| update.finalized_header).map(|header| header.beacon);
-        let here = finalized.filter(|beacon| beacon.slot == height.0);
-        Ok(here.map(|beacon| Mark { height, hash: beacon.root().to_vec() }))
+    async fn header_at(&self, _: &ClientStatus, height: Height, _: Timestamp) -> Result<Option<Mark>, ChainError> {
+        let found = self.api.first_some(|node| async move { block_at(node, height.0).await }).await?;
+        Ok(found.map(|root| Mark { height, hash: root.map(|root| root.to_vec()).unwrap_or_default() }))
     }
 
     async fn accuse(
@@ -165,11 +169,8 @@ impl Witness for BeaconWitness {
         client: &ClientStatus,
         known: &[ClientStatus],
         against: Against<'_>,
+        at: Height,
     ) -> Result<Option<Misbehaviour>, ChainError> {
-        let slot = match against {
-            Against::Trusted => Some(client.marked_height()),
-            Against::Update(evidence) => self.brought(client, evidence).map(|mark| mark.height),
-        };
         for root in roots(client, known, against) {
             let update = match final_update(&self.api, root).await {
                 Ok(update) => update,
@@ -180,11 +181,28 @@ impl Witness for BeaconWitness {
                 Err(error) => return Err(error),
             };
             // What it proves must be about the slot in question.
-            if let Some(update) = update.filter(|update| mark_of(root, update).map(|mark| mark.height) == slot) {
+            if let Some(update) = update.filter(|update| mark_of(root, update).map(|mark| mark.height) == Some(at)) {
                 return Ok(headers(update, against));
             }
         }
         Ok(None)
+    }
+}
+
+/// The root of the block that a node has at a slot, once it is final there: `Some(None)` if that slot has none. `None`: it is
+/// not final yet, or this node does not say which blocks it has.
+async fn block_at(node: Node<'_>, slot: u64) -> Result<Option<Option<B256>>, ChainError> {
+    let Some(finalized) = node.finality_update().await?.finalized_header.map(|header| header.beacon) else {
+        return Ok(None);
+    };
+    match slot.cmp(&finalized.slot) {
+        Ordering::Greater => Ok(None),
+        Ordering::Equal => Ok(Some(Some(finalized.root()))),
+        Ordering::Less => match node.block_root(slot).await? {
+            Some(root) => Ok(Some(Some(root))),
+            // A node without this resource has no blocks at all.
+            None => Ok(node.block_root(finalized.slot).await?.map(|_| None)),
+        },
     }
 }
 

@@ -118,7 +118,7 @@ impl NativeChain {
             vec![]
         } else {
             let nodes = Endpoints::new(&settings.chain, &settings.witnesses, limits, observer)?;
-            nodes.by_health().into_iter().map(|node| Arc::new(NativeWitness::new(node)) as Arc<dyn Witness>).collect()
+            NativeWitness::all(nodes.by_health())
         };
         let heights = Heights::start(endpoints.clone(), settings.block_time());
         let relayer = Arc::new(Account::new(settings.chain.clone(), relayer));

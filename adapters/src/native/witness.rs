@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use crosspoint_light_proofs::checkpoint::SignedCheckpoint;
-use crosspoint_protocol::ids::Height;
+use crosspoint_protocol::ids::{Height, Timestamp};
 use tendermint::Hash;
 
 use super::rpc::Endpoint;
@@ -12,7 +12,7 @@ use super::{checkpoint, tendermint as blocks};
 use crate::chain::{ClientStatus, ClientType};
 use crate::error::ChainError;
 use crate::proven::Evidence;
-use crate::witness::{Against, Mark, Misbehaviour, Witness, headers, roots};
+use crate::witness::{Against, Mark, Misbehaviour, Witness, distinct, headers, roots};
 
 /// One node.
 #[derive(Debug)]
@@ -22,8 +22,11 @@ pub(crate) struct NativeWitness {
 }
 
 impl NativeWitness {
-    pub(crate) fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { name: endpoint.label(), endpoint }
+    /// These nodes as witnesses.
+    pub(crate) fn all(nodes: Vec<Arc<Endpoint>>) -> Vec<Arc<dyn Witness>> {
+        let names = distinct(nodes.iter().map(|node| node.label()));
+        let witness = |(name, endpoint)| Arc::new(Self { name, endpoint }) as Arc<dyn Witness>;
+        names.into_iter().zip(nodes).map(witness).collect()
     }
 
     /// Its header as proof from a state that both it and the client trust; `None` if what it has does not prove it.
@@ -54,18 +57,45 @@ impl NativeWitness {
     async fn two_checkpoints(
         &self,
         client: &ClientStatus,
+        known: &[ClientStatus],
         against: Against<'_>,
+        at: Height,
     ) -> Result<Option<Misbehaviour>, ChainError> {
-        let (Against::Update(evidence), trusted) = (against, client.trusted.height) else {
-            let signed = self.checkpoint(client.trusted.height).await?;
-            return Ok(signed.map(|signed| Misbehaviour::Contradiction(Box::new(signed))));
+        let Some(other) = self.checkpoint(at).await?.map(Box::new) else { return Ok(None) };
+        let one = match against {
+            Against::Trusted => None,
+            Against::Update(Evidence::Checkpoint(evidence)) => evidence.update.clone().map(Box::new),
+            Against::Update(_) => return Ok(None),
         };
-        let Evidence::Checkpoint(evidence) = evidence else { return Ok(None) };
-        let Some(one) = evidence.update.clone() else { return Ok(None) };
-        let Some(other) = self.checkpoint(one.checkpoint.height).await? else { return Ok(None) };
-        let trusted = checkpoint::checkpoint(&self.endpoint, trusted).await?.checkpoint;
-        let (trusted, one, other) = (Box::new(trusted), Box::new(one), Box::new(other));
-        Ok(Some(Misbehaviour::Checkpoints { trusted, one, other }))
+        match roots(client, known, against).find(|root| root.trusted.height <= at) {
+            Some(root) => {
+                let trusted = Box::new(checkpoint::checkpoint(&self.endpoint, root.trusted.height).await?.checkpoint);
+                Ok(Some(Misbehaviour::Checkpoints { trusted, one, other }))
+            }
+            // As an update it freezes too, unless another set signs by now.
+            None => Ok((at == client.trusted.height).then_some(Misbehaviour::Contradiction(other))),
+        }
+    }
+
+    /// What it has at a height, as clients of this type know it.
+    async fn mark(&self, client: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError> {
+        let found = match client.client_type {
+            ClientType::Checkpoint => {
+                checkpoint::checkpoint(&self.endpoint, height).await.map(|signed| signed.checkpoint.digest().to_vec())
+            }
+            ClientType::Tendermint => {
+                self.endpoint.signed_header(height).await.map(|signed| match signed.header.hash() {
+                    Hash::Sha256(hash) => hash.to_vec(),
+                    Hash::None => vec![],
+                })
+            }
+            ClientType::Attested | ClientType::Qbft | ClientType::EthereumPos => return Ok(None),
+        };
+        match found {
+            Ok(hash) => Ok(Some(Mark { height, hash })),
+            Err(ChainError::NotYet(_) | ChainError::NotFound { .. } | ChainError::Pruned { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -89,24 +119,18 @@ impl Witness for NativeWitness {
         }
     }
 
-    async fn header_at(&self, client: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError> {
-        let found = match client.client_type {
-            ClientType::Checkpoint => {
-                checkpoint::checkpoint(&self.endpoint, height).await.map(|signed| signed.checkpoint.digest().to_vec())
-            }
-            ClientType::Tendermint => {
-                self.endpoint.signed_header(height).await.map(|signed| match signed.header.hash() {
-                    Hash::Sha256(hash) => hash.to_vec(),
-                    Hash::None => vec![],
-                })
-            }
-            ClientType::Attested | ClientType::Qbft | ClientType::EthereumPos => return Ok(None),
-        };
-        match found {
-            Ok(hash) => Ok(Some(Mark { height, hash })),
-            Err(ChainError::NotYet(_) | ChainError::NotFound { .. } | ChainError::Pruned { .. }) => Ok(None),
-            Err(error) => Err(error),
+    async fn header_at(
+        &self,
+        client: &ClientStatus,
+        height: Height,
+        time: Timestamp,
+    ) -> Result<Option<Mark>, ChainError> {
+        let newest = self.endpoint.status().await?.latest;
+        if newest.height < height {
+            // Times rise with heights: a block above this one is not from before it.
+            return if newest.time > time { self.mark(client, newest.height).await } else { Ok(None) };
         }
+        self.mark(client, height).await
     }
 
     async fn accuse(
@@ -114,17 +138,11 @@ impl Witness for NativeWitness {
         client: &ClientStatus,
         known: &[ClientStatus],
         against: Against<'_>,
+        at: Height,
     ) -> Result<Option<Misbehaviour>, ChainError> {
         if client.client_type == ClientType::Checkpoint {
-            return self.two_checkpoints(client, against).await;
+            return self.two_checkpoints(client, known, against, at).await;
         }
-        let at = match against {
-            Against::Trusted => client.trusted.height,
-            Against::Update(evidence) => match self.brought(client, evidence) {
-                Some(mark) => mark.height,
-                None => return Ok(None),
-            },
-        };
         for root in roots(client, known, against) {
             if let Some(header) = self.header(root, at).await? {
                 return Ok(headers(header, against));

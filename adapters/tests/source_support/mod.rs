@@ -45,12 +45,22 @@ pub struct Beacon {
     pub bootstraps: BTreeMap<B256, Value>,
     pub updates: BTreeMap<u64, Value>,
     pub finality: Option<Value>,
+    /// Blocks by slot, for those who ask beyond the light-client part.
+    pub blocks: Option<BTreeMap<u64, B256>>,
 }
 
 impl Beacon {
     fn answer(&self, path: &str, query: &str, accept: Option<&str>) -> Response {
         if accept != Some("application/json") {
             return StatusCode::NOT_ACCEPTABLE.into_response();
+        }
+        if let Some(slot) = path.strip_prefix("/eth/v1/beacon/headers/") {
+            let root = self.blocks.as_ref().and_then(|blocks| blocks.get(&slot.parse().ok()?));
+            let found = root.map(|root| json!({ "data": { "root": root, "canonical": true } }));
+            return found.map_or_else(
+                || StatusCode::NOT_FOUND.into_response(),
+                |found| warp::reply::json(&found).into_response(),
+            );
         }
         let path = path.strip_prefix("/eth/v1/beacon/light_client/").unwrap_or_default();
         let found = match (path, path.strip_prefix("bootstrap/")) {

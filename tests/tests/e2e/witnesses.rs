@@ -69,9 +69,9 @@ async fn brand_witness(pair: &Pair) -> Result<(Proxy, Role)> {
     Ok((proxy, role))
 }
 
-fn relayer(pair: &Pair, witness: &Proxy) -> Result<(RelayerHandle, Arc<Metrics>)> {
+fn relayer(pair: &Pair, witnesses: Vec<url::Url>) -> Result<(RelayerHandle, Arc<Metrics>)> {
     let mut settings = NativeSettings::new("latte-1".parse()?, vec![pair.brand.solo.rpc_url().parse()?]);
-    (settings.block_ms, settings.witnesses) = (500, vec![witness.url.clone()]);
+    (settings.block_ms, settings.witnesses) = (500, witnesses);
     let brand = NativeChain::new(settings, demo::member_key("relayer"))?;
     let mut config = RelayerConfig::new(pair.dir.path().join("witnessed"));
     (config.max_wait_ms, config.tick_ms, config.discovery_ms, config.client_poll_ms) = (100, 100, 500, 500);
@@ -108,10 +108,10 @@ async fn a_second_signed_header_at_a_witness_freezes_the_client_before_the_first
     let mut pair = Pair::start().await?;
     pair.stop_relayer().await;
     let (witness, role) = brand_witness(&pair).await?;
-    let (relayer, metrics) = relayer(&pair, &witness)?;
+    let (relayer, metrics) = relayer(&pair, vec![witness.url.clone()])?;
     pair.relayer = Some(relayer);
     let agrees = format!(
-        "crosspoint_witness_checks_total{{chain=\"latte-1\",testimony=\"agrees\",witness=\"127.0.0.1:{}\"}}",
+        "crosspoint_witness_checks_total{{route=\"latte-1/tendermint-0->crosspoint-1/tendermint-0\",testimony=\"agrees\",witness=\"127.0.0.1:{}\"}}",
         witness.url.port().context("a port")?
     );
 
@@ -123,6 +123,12 @@ async fn a_second_signed_header_at_a_witness_freezes_the_client_before_the_first
     pair.until(&pair.brand, &packet, Stage::Settled).await?;
     until("agreement", async || Ok(value(&metrics, &agrees) >= 2.0)).await?;
     assert_eq!(value(&metrics, DISPUTED), 0.0);
+    assert!(
+        value(
+            &metrics,
+            "crosspoint_client_witnessed_timestamp_seconds{chain=\"crosspoint-1\",client=\"tendermint-0\"}"
+        ) > 0.0
+    );
     assert!(halts(pair.relayer.as_ref().unwrap()).is_empty());
 
     // From the next block on the validators sign two chains.
@@ -136,7 +142,7 @@ async fn a_second_signed_header_at_a_witness_freezes_the_client_before_the_first
     let at = pair.hub.chain.head().await?.latest.height;
     assert_eq!(pair.hub.chain.stored(&packet.receipt_path(), at).await?.value, None);
     assert_eq!(value(&metrics, "crosspoint_client_frozen{chain=\"crosspoint-1\",client=\"tendermint-0\"}"), 1.0);
-    let done = "crosspoint_misbehaviour_total{chain=\"crosspoint-1\",client=\"tendermint-0\",outcome=\"done\"}";
+    let done = "crosspoint_misbehaviour_total{chain=\"crosspoint-1\",client=\"tendermint-0\",outcome=\"frozen\"}";
     assert_eq!(value(&metrics, done), 1.0);
     pair.finish().await
 }
@@ -146,7 +152,8 @@ async fn a_witness_that_comes_late_freezes_the_client_by_what_it_trusts_already(
     let mut pair = Pair::start().await?;
     pair.stop_relayer().await;
     let (witness, role) = brand_witness(&pair).await?;
-    let (relayer, _) = relayer(&pair, &witness)?;
+    // One that never answers does not disarm the other.
+    let (relayer, _) = relayer(&pair, vec!["http://127.0.0.1:1".parse()?, witness.url.clone()])?;
     pair.relayer = Some(relayer);
     let first = Pair::pay(&pair.brand, &pair.hub, "mall", &latte(), 500, &secret(), LONG).await?;
     pair.until(&pair.brand, &first, Stage::Held).await?;
