@@ -6,8 +6,8 @@ use alloy_primitives::Address;
 use crosspoint_protocol::sha256;
 use tendermint::{PublicKey, account, validator, vote};
 
-/// Most validators in a set.
-pub const MAX_VALIDATORS: usize = 256;
+/// Most validators in a set: their checkpoints count them in one byte.
+pub const MAX_VALIDATORS: usize = 255;
 /// Most power of one validator and of a whole set, so that no sum here or in a client overflows.
 pub const MAX_TOTAL_POWER: u64 = 1 << 40;
 

@@ -3,8 +3,8 @@
 use alloy_primitives::{Address, keccak256};
 use serde::{Deserialize, Serialize};
 
-/// Most validators of a set.
-pub const MAX_VALIDATORS: usize = 256;
+/// Most validators of a set: a certificate on EVM counts them in one byte.
+pub const MAX_VALIDATORS: usize = 255;
 
 /// One validator's bridge key and weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
