@@ -14,6 +14,7 @@ mod attested_world;
 mod batch;
 mod beacon;
 mod beacon_chain;
+mod beacon_forks;
 mod bisection;
 mod chain;
 mod checkpoint;
