@@ -216,7 +216,7 @@ fn each_changed_part_of_a_proof_in_a_cosmos_chains_stores_is_named() {
         let proofs = MerkleProof::decode(proof.as_slice()).unwrap().proofs;
         stores(&mut present, root, (store.as_slice(), key.as_slice(), Some(value.as_slice())), &proofs);
     }
-    for (name, case) in vectors("ics23-jmt/ics23/iavl") {
+    for (name, case) in vectors("ics23-jmt/ics23/iavl", 4) {
         let field = |name: &str| unhex(case[name].as_str().unwrap());
         let (app_hash, outer) = above(&field("root"));
         let proofs = [CommitmentProof::decode(field("proof").as_slice()).unwrap(), outer];
