@@ -18,6 +18,7 @@ mod beacon_forks;
 mod bisection;
 mod chain;
 mod checkpoint;
+mod checkpoint_world;
 mod evidence;
 mod evidence_case;
 mod hyperlane;
