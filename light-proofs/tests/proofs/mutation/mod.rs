@@ -2,8 +2,8 @@
 //! error each change must meet, and is exact both ways. *unreadable*: no message is left. *free*: what is believed is the
 //! same as without the change, and that is checked. Free are, legitimately:
 //!
-//! - a field left out that held its default, or that may be left out (a list of zeros in front of a branch, a set that the
-//!   receiver knows);
+//! - a field left out that held its default, or that may be left out (zeros in front of a branch, a branch of zeros that
+//!   stands for none, a set that the receiver knows);
 //! - one signature less than all, while a quorum is left; of a CometBFT commit, whatever stands past the two thirds that an
 //!   update is judged by (evidence is judged by all, `evidence_needs_every_signature_to_verify_also_those_past_two_thirds`);
 //! - of a CometBFT set, proposer, names and priorities, which its hash does not cover;
