@@ -26,6 +26,7 @@ mod ics23_tables;
 mod jmt;
 mod jmt_tree;
 mod mpt;
+mod mpt_differential;
 mod multistore;
 mod mutation;
 mod qbft;
