@@ -9,6 +9,8 @@ mod attested_world;
 mod beacon_chain;
 #[path = "../../light-proofs/tests/proofs/chain.rs"]
 mod chain;
+#[path = "../../light-proofs/tests/proofs/checkpoint_world.rs"]
+mod checkpoint_world;
 #[path = "../../light-proofs/tests/proofs/evidence_case.rs"]
 mod evidence_case;
 #[path = "../../light-proofs/tests/proofs/jmt_tree.rs"]

@@ -14,6 +14,8 @@ use alloy_trie::{EMPTY_ROOT_HASH, Nibbles};
 pub const MAX_NODES: usize = 65;
 /// Most bytes of one node: a branch of sixteen hashes has 532, a leaf with an account about 110.
 pub const MAX_NODE_LEN: usize = 1024;
+/// What an RLP string of 32 bytes begins with.
+const HASH_CODE: u8 = alloy_rlp::EMPTY_STRING_CODE + 32;
 
 /// Why a proof does not prove what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -188,7 +190,9 @@ impl Walk {
                 TrieNode::EmptyRoot => return Err(MptError::Malformed { index }),
             };
             match child.as_hash() {
-                Some(hash) => return Ok(Step::Into(hash)),
+                Some(hash) if child.first() == Some(&HASH_CODE) => return Ok(Step::Into(hash)),
+                // As long as a hash, but a list: no node that long stands within another.
+                Some(_) => return Err(MptError::Malformed { index }),
                 // Each embedded node is shorter than the one around it, so this ends.
                 None => node = decode(index, &child)?,
             }

@@ -1,11 +1,11 @@
 //! The checks of `validate_light_client_update`, for whoever knows the committees by their roots.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 
 use super::bls;
 use super::network::{EXECUTION_PAYLOAD, Fork, Network};
 use super::root::is_member;
-use super::types::{LightClientHeader, SyncCommittee, Update};
+use super::types::{ExecutionPayloadHeader, LightClientHeader, SyncCommittee, Update};
 
 /// Why an update or a bootstrap is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -154,7 +154,7 @@ pub(super) fn check_header(network: &Network, header: &LightClientHeader, name: 
     let fork = network.fork(slot).ok_or(SyncError::NoFork(slot))?;
     let wrong = Err(SyncError::Execution(name));
     if fork < Fork::Capella {
-        let absent = header.execution.as_ref().is_none_or(|execution| *execution == Default::default());
+        let absent = header.execution.as_ref().is_none_or(is_default);
         let no_branch = header.execution_branch.iter().all(B256::is_zero);
         return if absent && no_branch { Ok(()) } else { wrong };
     }
@@ -167,6 +167,12 @@ pub(super) fn check_header(network: &Network, header: &LightClientHeader, name: 
         .root(fork)
         .is_some_and(|root| is_member(root, &header.execution_branch, EXECUTION_PAYLOAD, header.beacon.body_root));
     if sized && member { Ok(()) } else { wrong }
+}
+
+/// `ExecutionPayloadHeader()`: nothing but zeros, also where the bloom is written out.
+fn is_default(execution: &ExecutionPayloadHeader) -> bool {
+    let rest = ExecutionPayloadHeader { logs_bloom: Bytes::new(), ..execution.clone() };
+    execution.logs_bloom.iter().all(|byte| *byte == 0) && rest == ExecutionPayloadHeader::default()
 }
 
 fn check_finality(network: &Network, update: &Update, fork: Fork) -> Result<(), SyncError> {

@@ -16,6 +16,8 @@ mod attested_world;
 mod beacon_chain;
 #[path = "../proofs/chain.rs"]
 mod chain;
+#[path = "../proofs/checkpoint_world.rs"]
+mod checkpoint_world;
 #[path = "../proofs/evidence_case.rs"]
 mod evidence_case;
 #[path = "../proofs/jmt_tree.rs"]

@@ -2,10 +2,12 @@
 //! to them reach past the first checks.
 
 use crate::jmt_tree::Tree;
-use crate::{attested_world, beacon_chain, chain, evidence_case, sealed_chain, trie};
-use alloy_primitives::{B256, U256, keccak256};
+use crate::{
+    attested_world, beacon_chain, chain, checkpoint_world, evidence_case, sealed_chain, support::vectors_dir, trie,
+};
+use alloy_primitives::{B256, FixedBytes, U256, keccak256};
 use crosspoint_light_proofs::attested::{SignedRotation, encode_nodes};
-use crosspoint_light_proofs::ethereum_pos::{Fork, Preset};
+use crosspoint_light_proofs::ethereum_pos::{Fork, Header, Preset, SyncCommittee};
 use crosspoint_protocol::ack::{Acknowledgement, UNIVERSAL_ERROR_ACK};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::ids::Timestamp;
@@ -13,9 +15,11 @@ use crosspoint_protocol::lock::{PointsLock, Terms};
 use crosspoint_protocol::secret::{Hashlock, Preimage};
 use ics23::commitment_proof::Proof;
 use ics23::{
-    CommitmentProof, ExistenceProof, HostFunctionsManager, calculate_existence_root, iavl_spec, tendermint_spec,
+    CommitmentProof, ExistenceProof, HostFunctionsManager, InnerOp, LeafOp, NonExistenceProof,
+    calculate_existence_root, iavl_spec, tendermint_spec,
 };
 use prost::Message;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
@@ -61,6 +65,12 @@ pub(crate) fn qbft_header() -> Inputs {
     tagged(sealed().iter().map(|block| block.rlp().to_vec()))
 }
 
+/// As transactions carry them.
+pub(crate) fn qbft_update() -> Inputs {
+    let trusted = sealed_chain::ENCODINGS.map(sealed_chain::genesis);
+    sealed().iter().zip(&trusted).map(|(block, trusted)| block.update(trusted).encode()).collect()
+}
+
 pub(crate) fn attested_update() -> Inputs {
     let (keys, client, header) = attested_world::world();
     let rotation = attested_world::rotation(&client, client.attestors.clone());
@@ -89,7 +99,53 @@ pub(crate) static TREE: LazyLock<Tree> = LazyLock::new(|| {
 });
 
 pub(crate) fn jmt_proof() -> Inputs {
-    [b"key/1".as_slice(), b"key/2", b"absent", b"absent too"].map(|key| TREE.ics23(key)).into()
+    let ours = [b"key/1".as_slice(), b"key/2", b"absent", b"absent too"].map(|key| TREE.ics23(key));
+    [ours.to_vec(), found_by_ics23().iter().map(Message::encode_to_vec).collect()].concat()
+}
+
+/// What ICS-23's own fuzzing found and keeps (`testdata/fuzz` of its Go code), as our decoder takes it: each proof as one of
+/// existence, and as both sides of one of absence. Only where the vectors are.
+fn found_by_ics23() -> Vec<CommitmentProof> {
+    let Some(dir) = vectors_dir() else { return vec![] };
+    let folders = std::fs::read_dir(dir.join("ics23-jmt/ics23/fuzz-corpus")).expect("the corpus is among the vectors");
+    let files = folders.flat_map(|folder| std::fs::read_dir(folder.expect("a folder").path()).expect("its files"));
+    let mut texts: Vec<_> =
+        files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a text")).collect();
+    texts.sort();
+    let mut proofs = vec![];
+    for text in texts {
+        // Go's format: `[]byte("...")`, quoted as JSON quotes too; within, JSON whose names may have letters of any case.
+        let quoted = text.lines().find_map(|line| line.strip_prefix("[]byte(")?.strip_suffix(')')).expect("bytes");
+        let inner: String = serde_json::from_str(quoted).expect("a quoted text");
+        let Ok(value) = serde_json::from_str::<Value>(&inner.to_lowercase()) else { continue };
+        let exist = ics23_proof(value.get("proof").or(value.get("ref")).unwrap_or(&value));
+        let (key, side) = (exist.key.clone(), Some(exist.clone()));
+        let absent = NonExistenceProof { key, left: side.clone(), right: side };
+        let found = [Proof::Exist(exist), Proof::Nonexist(absent)].map(|proof| CommitmentProof { proof: Some(proof) });
+        proofs.extend(found);
+    }
+    assert!(!proofs.is_empty(), "the corpus is read");
+    proofs
+}
+
+fn ics23_proof(value: &Value) -> ExistenceProof {
+    let int = |value: &Value, name: &str| value[name].as_i64().and_then(|int| i32::try_from(int).ok()).unwrap_or(0);
+    // What stands in the texts decides the shape; which bytes they are does not.
+    let bytes = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().as_bytes().to_vec();
+    let leaf = value.get("leaf").map(|leaf| LeafOp {
+        hash: int(leaf, "hash"),
+        prehash_key: int(leaf, "prehash_key"),
+        prehash_value: int(leaf, "prehash_value"),
+        length: int(leaf, "length"),
+        prefix: bytes(leaf, "prefix"),
+    });
+    let step = |step: &Value| InnerOp {
+        hash: int(step, "hash"),
+        prefix: bytes(step, "prefix"),
+        suffix: bytes(step, "suffix"),
+    };
+    let path = value["path"].as_array().into_iter().flatten().map(step).collect();
+    ExistenceProof { key: bytes(value, "key"), value: bytes(value, "value"), leaf, path }
 }
 
 /// `ibc.core.commitment.v1.MerkleProof`.
@@ -112,7 +168,9 @@ pub(crate) static STORES: LazyLock<([u8; 32], Vec<u8>)> = LazyLock::new(|| {
 });
 
 pub(crate) fn multistore_proof() -> Inputs {
-    vec![STORES.1.clone()]
+    let found = found_by_ics23();
+    let found = found.chunks(2).map(|proofs| MerkleProof { proofs: proofs.to_vec() }.encode_to_vec());
+    [vec![STORES.1.clone()], found.collect()].concat()
 }
 
 /// The block that tendermint headers are verified from.
@@ -135,6 +193,42 @@ pub(crate) fn beacon_ssz() -> Inputs {
     let update = beacon_chain::Block::new(40, 24).update(beacon_chain::SIZE);
     let forks = [(0, Fork::Altair), (2, Fork::Capella), (4, Fork::Electra)];
     forks.map(|(tag, fork)| [&[tag], update.to_ssz(Preset::MINIMAL, fork).as_slice()].concat()).into()
+}
+
+/// The beacon blocks of the seeds: what they finalize is one chain.
+pub(crate) fn beacon_blocks() -> [beacon_chain::Block; 2] {
+    [(40, 24), (56, 40)].map(|(slot, finalized)| beacon_chain::Block::new(slot, finalized))
+}
+
+/// As transactions carry them: in the forms of all forks, and one of mainnet's size.
+pub(crate) fn beacon_update() -> Inputs {
+    let [good, later] = beacon_blocks().map(|block| block.signed(beacon_chain::SIZE));
+    let mut inputs = vec![later.encode(Preset::MINIMAL, Fork::Electra)];
+    inputs.extend(
+        [Fork::Altair, Fork::Capella, Fork::Deneb, Fork::Electra].map(|fork| good.encode(Preset::MINIMAL, fork)),
+    );
+    let committee = SyncCommittee {
+        pubkeys: vec![FixedBytes([7; 48]); Preset::MAINNET.sync_committee_size],
+        aggregate_pubkey: FixedBytes([8; 48]),
+    };
+    let mut large = Header { signers: committee.clone(), ..good };
+    large.update.next_sync_committee = Some(committee);
+    large.update.sync_aggregate.sync_committee_bits = vec![0xff; Preset::MAINNET.sync_committee_size / 8].into();
+    inputs.push(large.encode(Preset::MAINNET, Fork::Electra));
+    inputs
+}
+
+/// Alone, and two in one list: a pair to compare.
+pub(crate) fn checkpoint() -> Inputs {
+    let (keys, client, good) = checkpoint_world::world();
+    let mut fewer = good.clone();
+    fewer.signatures.truncate(3);
+    let with_next = checkpoint_world::rotation(&good, &keys);
+    vec![json(&good), json(&with_next), json(&(&good, &fewer)), json(&(&good, &with_next)), json(&client)]
+}
+
+pub(crate) fn binding() -> Inputs {
+    vec![json(&checkpoint_world::binding())]
 }
 
 fn json(value: &impl serde::Serialize) -> Vec<u8> {

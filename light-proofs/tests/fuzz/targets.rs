@@ -3,7 +3,7 @@
 //! what must hold of whatever it accepts.
 
 use super::seeds;
-use crate::{attested_world, beacon_chain, chain, evidence_case, sealed_chain};
+use crate::{attested_world, beacon_chain, chain, checkpoint_world, evidence_case, sealed_chain};
 use alloy_primitives::{Address, B256, Bytes, keccak256};
 use crosspoint_light_proofs::ethereum_pos::{Bootstrap, Fork, Preset, Update};
 use crosspoint_light_proofs::evidence::{Evidence, verify};
@@ -26,6 +26,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("evm_header", evm_header, seeds::evm_header),
     ("qbft_extra", qbft_extra, seeds::qbft_extra),
     ("qbft_header", qbft_header, seeds::qbft_header),
+    ("qbft_update", qbft_update, seeds::qbft_update),
     ("attested_update", attested_update, seeds::attested_update),
     ("mpt", mpt_proof, seeds::mpt_proof),
     ("jmt", jmt_proof, seeds::jmt_proof),
@@ -33,6 +34,9 @@ pub(crate) const TARGETS: &[Target] = &[
     ("tendermint_header", tendermint_header, seeds::tendermint_header),
     ("beacon_ssz", beacon_ssz, seeds::beacon_ssz),
     ("beacon_json", beacon_json, seeds::beacon_json),
+    ("beacon_update", beacon_update, seeds::beacon_update),
+    ("checkpoint", checkpoint_json, seeds::checkpoint),
+    ("binding", binding_json, seeds::binding),
     ("state_json", state_json, seeds::state_json),
     ("evidence", evidence_file, seeds::evidence),
 ];
@@ -72,21 +76,37 @@ fn qbft_extra(bytes: &[u8]) {
     }
 }
 
+/// The blocks that sealed headers are verified from, of each encoding.
+static SEALED: LazyLock<[sealed_chain::Block; 3]> =
+    LazyLock::new(|| sealed_chain::ENCODINGS.map(sealed_chain::genesis));
+
 fn qbft_header(bytes: &[u8]) {
     let Some((encoding, rlp)) = encodings(bytes) else { return };
-    static TRUSTED: LazyLock<[sealed_chain::Block; 3]> =
-        LazyLock::new(|| sealed_chain::ENCODINGS.map(sealed_chain::genesis));
-    let trusted = TRUSTED.iter().find(|block| block.encoding == encoding).expect("every encoding");
+    let trusted = SEALED.iter().find(|block| block.encoding == encoding).expect("every encoding");
     if let Ok(header) = SealedHeader::decode(encoding, rlp) {
         let _ = header.signers();
     }
-    let update = qbft::Header { trusted_height: Height(10), rlp: Bytes::copy_from_slice(rlp) };
-    if let Ok((client, state)) = qbft::verify_update(&trusted.client(), &trusted.consensus(), &update, Timestamp(1_100))
-    {
+    judge_sealed(trusted, &qbft::Header { trusted_height: Height(10), rlp: Bytes::copy_from_slice(rlp) });
+    let _ = qbft::anchor(sealed_chain::client(encoding), rlp, Timestamp(1_100));
+}
+
+fn judge_sealed(trusted: &sealed_chain::Block, update: &qbft::Header) {
+    const NOW: Timestamp = Timestamp(1_100);
+    let (client, state) = (trusted.client(), trusted.consensus());
+    if let Ok((client, state)) = qbft::verify_update(&client, &state, update, NOW) {
         // Nobody but the validators of the seed can seal, and they sealed one header.
         assert_eq!((client.latest.number, state.root), (Height(12), B256::repeat_byte(12)));
     }
-    let _ = qbft::anchor(sealed_chain::client(encoding), rlp, Timestamp(1_100));
+    let conflict = qbft::check_conflict(&client, &state, update, &trusted.latest(), NOW);
+    assert!(conflict.is_err(), "nobody sealed a contradiction");
+}
+
+/// The message of a ledger transaction.
+fn qbft_update(bytes: &[u8]) {
+    if let Ok(update) = qbft::Header::decode(bytes) {
+        assert_eq!(update.encode(), bytes);
+        SEALED.iter().for_each(|trusted| judge_sealed(trusted, &update));
+    }
 }
 
 fn attested_update(bytes: &[u8]) {
@@ -104,6 +124,11 @@ fn attested_update(bytes: &[u8]) {
             assert_eq!(next.attestors, client.attestors);
         }
     }
+    // The two kinds of update are told apart by their bytes alone.
+    let update = attested::Update::decode(bytes).ok();
+    let (header, rotation) = (attested::Header::decode(bytes), attested::SignedRotation::decode(bytes));
+    let either = header.map(attested::Update::Header).or(rotation.map(attested::Update::Rotation)).ok();
+    assert_eq!(update, either);
     if let Ok(nodes) = attested::decode_nodes(bytes) {
         assert_eq!(attested::encode_nodes(&nodes), bytes);
     }
@@ -188,15 +213,89 @@ fn beacon_ssz(bytes: &[u8]) {
 }
 
 fn judge(update: Update) {
-    static START: LazyLock<(ethereum_pos::ClientState, ethereum_pos::ConsensusState)> =
-        LazyLock::new(|| beacon_chain::start(Preset::MINIMAL));
     static SIGNERS: LazyLock<ethereum_pos::SyncCommittee> =
         LazyLock::new(|| beacon_chain::committee(Preset::MINIMAL, 0));
+    judge_beacon(&ethereum_pos::Header { trusted_height: Height(0), signers: SIGNERS.clone(), update });
+}
+
+/// Nobody but the committee of the seeds can sign, and it signed for one chain.
+fn judge_beacon(header: &ethereum_pos::Header) {
+    static START: LazyLock<(ethereum_pos::ClientState, ethereum_pos::ConsensusState)> =
+        LazyLock::new(|| beacon_chain::start(Preset::MINIMAL));
+    static NEXT: LazyLock<B256> = LazyLock::new(|| beacon_chain::committee(Preset::MINIMAL, 1).root());
+    static GOOD: LazyLock<ethereum_pos::Header> =
+        LazyLock::new(|| seeds::beacon_blocks()[0].signed(beacon_chain::SIZE));
     let (client, state) = &*START;
-    let header = ethereum_pos::Header { trusted_height: Height(0), signers: SIGNERS.clone(), update };
-    if let Ok((_, believed)) = ethereum_pos::verify_update(client, state, &header, beacon_chain::NOW) {
-        assert_eq!((believed.slot, believed.root), (24, B256::repeat_byte(1)));
+    let now = beacon_chain::NOW;
+    let believed = ethereum_pos::verify_update(client, state, header, now);
+    if let Ok((_, believed)) = &believed {
+        let slots = seeds::beacon_blocks().map(|block| block.finalized);
+        assert!(slots.contains(&believed.slot) && believed.root == B256::repeat_byte(1), "{believed:?}");
+        assert!(believed.next_committee.is_none_or(|next| next == *NEXT));
     }
+    if let Ok(shown) = ethereum_pos::verify_committee(client, state, header, now) {
+        assert_eq!(shown, ethereum_pos::ConsensusState { next_committee: Some(*NEXT), ..*state });
+    }
+    let known = [client.latest];
+    assert!(ethereum_pos::check_conflict(client, state, header, &known, now).is_err(), "signed for one chain");
+    // Only what is believed is worth a second signature check.
+    if believed.is_ok() {
+        let pair = ethereum_pos::check_misbehaviour(client, (header, state), (&GOOD, state), now);
+        assert!(pair.is_err(), "signed for one chain");
+    }
+}
+
+/// The message of a ledger transaction.
+fn beacon_update(bytes: &[u8]) {
+    for preset in [Preset::MINIMAL, Preset::MAINNET] {
+        let Ok(header) = ethereum_pos::Header::decode(preset, bytes) else { continue };
+        assert_eq!(header.signers.pubkeys.len(), preset.sync_committee_size);
+        assert!(FORKS.iter().any(|fork| header.encode(preset, *fork) == bytes), "one encoding");
+        if preset == Preset::MINIMAL {
+            judge_beacon(&header);
+        }
+    }
+}
+
+/// A signed checkpoint, or two of them in a list; the state of a client.
+fn checkpoint_json(bytes: &[u8]) {
+    type World = (checkpoint::ClientState, checkpoint::SignedCheckpoint, Vec<checkpoint::Latest>);
+    static WORLD: LazyLock<World> = LazyLock::new(|| {
+        let (keys, client, good) = checkpoint_world::world();
+        let next = checkpoint_world::rotation(&good, &keys);
+        let believed = [&good, &next].map(|signed| {
+            let checkpoint::Checkpoint { height, time, app_hash, .. } = signed.checkpoint;
+            checkpoint::Latest { height, time, app_hash }
+        });
+        (client, good, believed.into())
+    });
+    const NOW: Timestamp = checkpoint_world::NOW;
+    let (client, good, believed) = &*WORLD;
+    let one = serde_json::from_slice::<checkpoint::SignedCheckpoint>(bytes).ok();
+    let two = serde_json::from_slice::<(checkpoint::SignedCheckpoint, checkpoint::SignedCheckpoint)>(bytes).ok();
+    for signed in one.iter().chain(two.iter().flat_map(|(one, other)| [one, other])) {
+        if let Ok(next) = checkpoint::verify_update(client, signed, NOW) {
+            assert!(believed.contains(&next.latest), "nobody signed {:?}", next.latest);
+        }
+        assert!(checkpoint::check_conflict(client, signed).is_err(), "nobody signed a contradiction");
+        assert!(checkpoint::check_misbehaviour(client, good, signed).is_err(), "nobody signed a contradiction");
+    }
+    if let Some((one, other)) = &two {
+        assert!(checkpoint::check_misbehaviour(client, one, other).is_err(), "nobody signed a contradiction");
+    }
+    if let Ok(other) = serde_json::from_slice::<checkpoint::ClientState>(bytes) {
+        let _ = checkpoint::verify_update(&other, good, NOW);
+        let _ = checkpoint::check_conflict(&other, good);
+    }
+}
+
+fn binding_json(bytes: &[u8]) {
+    static GOOD: LazyLock<checkpoint::KeyBinding> = LazyLock::new(checkpoint_world::binding);
+    let Ok(binding) = serde_json::from_slice::<checkpoint::KeyBinding>(bytes) else { return };
+    if binding.verify(&checkpoint_world::chain_id()).is_ok() {
+        assert_eq!(binding, *GOOD, "nobody else signed");
+    }
+    assert!(binding.verify(&"crosspoint-2".parse().expect("a chain id")).is_err(), "on no other chain");
 }
 
 fn beacon_json(bytes: &[u8]) {
@@ -221,6 +320,7 @@ fn state_json(bytes: &[u8]) {
     twice::<tendermint::Header>(bytes);
     twice::<checkpoint::ClientState>(bytes);
     twice::<checkpoint::SignedCheckpoint>(bytes);
+    twice::<checkpoint::KeyBinding>(bytes);
     twice::<attested::ClientState>(bytes);
     twice::<attested::Header>(bytes);
     twice::<attested::SignedRotation>(bytes);

@@ -31,7 +31,7 @@ fn number(value: &Value) -> u64 {
 
 /// Where the plan leads through a recorded chain: the headers believed. These files hash validator sets as was done before
 /// CometBFT 0.34, so no verifier of today takes their headers; what is asked of them is the way: by how much of the
-/// trusted set signed.
+/// trusted set signed. Signatures, times and `expected_output` are not looked at: one file expects an error by time.
 fn follow(case: &Value, chain: &BTreeMap<u64, LightBlock>) -> Vec<Header> {
     let mut trusted = &chain[&number(&case["trust_options"]["height"])];
     let mut plan = Bisection::new(height(trusted), Height(number(&case["height_to_verify"])));
@@ -62,24 +62,20 @@ fn height(block: &LightBlock) -> Height {
 
 #[test]
 fn the_way_through_the_chains_of_tendermint_rs_is_theirs() {
-    let mut seen = 0;
-    for (name, case) in vectors("tendermint/tendermint-rs/bisection/single_peer") {
+    for (name, case) in vectors("tendermint/tendermint-rs/bisection/single_peer", 3) {
         let way = follow(&case, &blocks(&case["primary"]));
         assert_eq!(way.last().unwrap().height.value(), number(&case["height_to_verify"]), "{name}");
         // Where every header's set is another one, every header is needed; elsewhere fewer are.
         let all = case["description"].as_str().unwrap().contains("bisecting at every height");
         assert_eq!(way.len() == 10, all, "{name}: {}", way.len());
-        seen += 1;
     }
-    for (name, case) in vectors("tendermint/tendermint-rs/bisection/multi_peer") {
+    for (name, case) in vectors("tendermint/tendermint-rs/bisection/multi_peer", 2) {
         // A witness leads to another header of the same height: by going its way too, the conflict shows.
         let end = |chain: &Value| follow(&case, &blocks(chain)).last().unwrap().hash();
         for witness in case["witnesses"].as_array().unwrap() {
             assert_ne!(end(&case["primary"]), end(&witness["value"]), "{name}");
         }
-        seen += 1;
     }
-    assert!(seen == 0 || seen == 5, "{seen}");
 }
 
 /// A chain whose set changes by one of four at each height.

@@ -1,3 +1,4 @@
+use crate::checkpoint_world::{NOW, binding, chain_id, set, world};
 use crate::support::{high_s, keys};
 use alloy_primitives::Address;
 use crosspoint_light_proofs::checkpoint::{
@@ -6,37 +7,6 @@ use crosspoint_light_proofs::checkpoint::{
 };
 use crosspoint_light_proofs::signature::{SignatureError, SigningKey};
 use crosspoint_protocol::ids::{Height, Timestamp};
-
-pub(crate) const NOW: Timestamp = Timestamp(1_100);
-
-fn set(keys: &[SigningKey], powers: &[u64]) -> BridgeSet {
-    let validators = keys.iter().zip(powers).map(|(k, p)| BridgeValidator { address: k.address(), power: *p });
-    BridgeSet::from_unsorted(validators.collect()).unwrap()
-}
-
-/// Four validators of power 10, a client at height 10, and a checkpoint of height 12 signed by all.
-pub(crate) fn world() -> (Vec<SigningKey>, ClientState, SignedCheckpoint) {
-    let keys = keys(4);
-    let set = set(&keys, &[10; 4]);
-    let client = ClientState {
-        chain_id: "crosspoint-1".parse().unwrap(),
-        set_hash: set.hash(),
-        latest: Latest { height: Height(10), time: Timestamp(1_000), app_hash: [1; 32] },
-        trusting_period: 600,
-        frozen: false,
-        generation: 3,
-    };
-    let checkpoint = Checkpoint {
-        chain_id: client.chain_id.clone(),
-        height: Height(12),
-        time: Timestamp(1_010),
-        app_hash: [7; 32],
-        set_hash: set.hash(),
-        next_set_hash: set.hash(),
-    };
-    let signed = SignedCheckpoint::sign(checkpoint, set, None, &keys);
-    (keys, client, signed)
-}
 
 fn resign(signed: &SignedCheckpoint, keys: &[SigningKey]) -> SignedCheckpoint {
     SignedCheckpoint::sign(signed.checkpoint.clone(), signed.set.clone(), signed.next_set.clone(), keys)
@@ -277,11 +247,12 @@ fn json_round_trips() {
 
 #[test]
 fn keys_are_bound_only_by_both_signatures_on_this_chain() {
-    let chain = "crosspoint-1".parse().unwrap();
+    let chain = chain_id();
     let consensus = ed25519_dalek::SigningKey::from_bytes(&[5; 32]);
     let bridge = SigningKey::from_bytes([6; 32]).unwrap();
     let other = SigningKey::from_bytes([7; 32]).unwrap();
-    let good = KeyBinding::new(&chain, &consensus, &bridge);
+    let good = binding();
+    assert_eq!(good, KeyBinding::new(&chain, &consensus, &bridge));
     assert_eq!(good.verify(&chain), Ok(()));
     assert!(matches!(good.verify(&"crosspoint-2".parse().unwrap()), Err(BindingError::ConsensusSignature { .. })));
 

@@ -207,7 +207,7 @@ fn the_specification_is_that_of_the_tree() {
 fn ics23_vectors_of_other_trees_prove_under_their_own_specification_only() {
     let specs = [("iavl", ics23::iavl_spec()), ("tendermint", ics23::tendermint_spec()), ("smt", ics23::smt_spec())];
     for (folder, own) in specs {
-        for (name, case) in vectors(&format!("ics23-jmt/ics23/{folder}")) {
+        for (name, case) in vectors(&format!("ics23-jmt/ics23/{folder}"), 4) {
             let field = |field: &str| unhex(case[field].as_str().unwrap());
             let (key, value, root, bytes) = (field("key"), field("value"), field("root"), field("proof"));
             let proof = CommitmentProof::decode(bytes.as_slice()).unwrap();

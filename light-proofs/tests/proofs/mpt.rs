@@ -171,6 +171,15 @@ fn nodes_of_no_honest_trie_are_refused_not_panicked_at() {
         let root = keccak256(&branch);
         assert_eq!(lookup(&root, &key, &[branch, child]), Err(MptError::PathTooLong { index: 1 }));
     }
+    // A child as long as a hash, but a list.
+    let leaf = encode(&LeafNode::new(Nibbles::unpack(key).slice(1..), vec![5; 40]));
+    let mut branch =
+        encode(&BranchNode::new(vec![RlpNode::word_rlp(&keccak256(&leaf))], alloy_trie::TrieMask::new(1))).to_vec();
+    let good = [branch.clone().into(), leaf.clone()];
+    assert_eq!(lookup(&keccak256(&branch), &key, &good), Ok(Some(vec![5; 40])));
+    let at = branch.iter().position(|byte| *byte == 0xa0).unwrap();
+    branch[at] = 0xe0;
+    assert_eq!(lookup(&keccak256(&branch), &key, &[branch.into(), leaf]), Err(MptError::Malformed { index: 0 }));
     // A leaf whose path ends early.
     let short = encode(&LeafNode::new(Nibbles::from_nibbles([0, 0]), vec![5]));
     assert_eq!(lookup(&keccak256(&short), &key, &[short]), Err(MptError::PathTooLong { index: 0 }));

@@ -56,8 +56,7 @@ fn a_recorded_proof_of_a_cosmos_chain_verifies_and_no_changed_byte_of_it_does() 
 
 #[test]
 fn absence_and_membership_in_an_iavl_store_are_told_apart() {
-    let mut seen = 0;
-    for (name, case) in vectors("ics23-jmt/ics23/iavl") {
+    for (name, case) in vectors("ics23-jmt/ics23/iavl", 4) {
         let (key, root) = (bytes(&case, "key"), bytes(&case, "root"));
         let inner = CommitmentProof::decode(bytes(&case, "proof").as_slice()).unwrap();
         let (app_hash, outer) = above(&root);
@@ -85,9 +84,7 @@ fn absence_and_membership_in_an_iavl_store_are_told_apart() {
             let neighbour = non.left.or(non.right).unwrap();
             assert_eq!(verify_absence(&app_hash, b"ibc", &neighbour.key, &proof), Err(MultistoreError::Store));
         }
-        seen += 1;
     }
-    assert!(seen == 0 || seen == 4);
 }
 
 #[test]

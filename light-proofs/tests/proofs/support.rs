@@ -2,21 +2,32 @@
 
 use crosspoint_light_proofs::signature::SigningKey;
 use serde_json::Value;
+use std::fmt::Debug;
+use std::path::PathBuf;
 
-/// Where the vectors are.
-fn vectors_dir() -> String {
-    std::env::var("CROSSPOINT_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into())
+/// The folder of the vectors; `None`, with a word on standard error, if it is not there. Where it is there, all of it must be.
+pub(crate) fn vectors_dir() -> Option<PathBuf> {
+    let dir = std::env::var("CROSSPOINT_VECTORS")
+        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into());
+    let dir = PathBuf::from(dir);
+    if dir.is_dir() {
+        return Some(dir);
+    }
+    eprintln!("SKIPPED: no vectors in {}; set CROSSPOINT_VECTORS", dir.display());
+    None
 }
 
-/// A vector file; `None`, with a word on standard error, if the vectors are not there.
+/// A vector file; `None` if there are no vectors at all.
 pub(crate) fn vector_bytes(path: &str) -> Option<Vec<u8>> {
-    let dir = vectors_dir();
-    let bytes = std::fs::read(format!("{dir}/{path}"));
-    if bytes.is_err() {
-        eprintln!("SKIPPED: no {path} in {dir}; set CROSSPOINT_VECTORS");
+    let file = vectors_dir()?.join(path);
+    Some(std::fs::read(&file).unwrap_or_else(|error| panic!("the vectors lack {}: {error}", file.display())))
+}
+
+/// What was made of the vectors is exactly all there is; asked only where there are any.
+pub(crate) fn assert_all_seen<T: PartialEq + Debug>(seen: T, all: T) {
+    if vectors_dir().is_some() {
+        assert_eq!(seen, all, "seen of the vectors, and all of them");
     }
-    bytes.ok()
 }
 
 /// The text of a vector file, likewise.
@@ -29,13 +40,11 @@ pub(crate) fn vector(path: &str) -> Option<Value> {
     Some(serde_json::from_str(&vector_text(path)?).unwrap())
 }
 
-/// All JSON files of a vector folder, by name.
-pub(crate) fn vectors(folder: &str) -> Vec<(String, Value)> {
-    let dir = vectors_dir();
-    let Ok(files) = std::fs::read_dir(format!("{dir}/{folder}")) else {
-        eprintln!("SKIPPED: no {folder} in {dir}; set CROSSPOINT_VECTORS");
-        return vec![];
-    };
+/// The JSON files of a vector folder, by name, exactly this many; none if there are no vectors at all.
+pub(crate) fn vectors(folder: &str, count: usize) -> Vec<(String, Value)> {
+    let Some(dir) = vectors_dir() else { return vec![] };
+    let files =
+        std::fs::read_dir(dir.join(folder)).unwrap_or_else(|error| panic!("the vectors lack {folder}: {error}"));
     let mut all: Vec<_> = files
         .map(|file| file.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "json"))
@@ -44,6 +53,7 @@ pub(crate) fn vectors(folder: &str) -> Vec<(String, Value)> {
             (path.file_name().unwrap().to_string_lossy().into_owned(), value)
         })
         .collect();
+    assert_eq!(all.len(), count, "JSON files in {folder}");
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
 }

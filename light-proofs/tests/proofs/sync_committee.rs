@@ -1,6 +1,6 @@
 //! The sync protocol against what the specification's tests and real networks say.
 
-use crate::support::{unhex, vector, vector_bytes, vector_text, vectors};
+use crate::support::{assert_all_seen, unhex, vector, vector_bytes, vector_text, vectors};
 use alloy_primitives::{Address, B256, FixedBytes, b256, fixed_bytes};
 use crosspoint_light_proofs::ethereum_pos::{
     BeaconHeader, Bootstrap, ClientState, ConsensusState, Fork, Header, Latest, LightClientHeader, Network, Preset,
@@ -53,8 +53,11 @@ fn raw(path: &str) -> Vec<u8> {
     snap::raw::Decoder::new().decompress_vec(&vector_bytes(path).unwrap()).unwrap()
 }
 
-/// Runs one of the specification's test cases; how many steps it had.
-fn run_case(folder: &str, config: &str, fork: Fork) -> usize {
+/// An update that was recorded, with the network and the store that takes it.
+pub(crate) type Recorded = (Network, Store, Update);
+
+/// Runs one of the specification's test cases; how many steps it had. Updates are shown before they are taken.
+fn run_case(folder: &str, config: &str, fork: Fork, recorded: &mut Vec<Recorded>) -> usize {
     let Some(steps) = vector_text(&format!("{folder}/steps.yaml")) else { return 0 };
     let meta = vector_text(&format!("{folder}/meta.yaml")).unwrap();
     let network = network_of(&vector_text(config).unwrap(), &meta, fork);
@@ -69,6 +72,7 @@ fn run_case(folder: &str, config: &str, fork: Fork) -> usize {
             let bytes = raw(&format!("{folder}/{}.ssz_snappy", field(step, " update").unwrap()));
             let update = Update::from_ssz(Preset::MINIMAL, fork, &bytes).unwrap();
             assert_eq!(update.to_ssz(Preset::MINIMAL, fork), bytes);
+            recorded.push((network.clone(), store.clone(), update.clone()));
             store.process(&network, &update, now).unwrap();
         } else {
             assert!(step.contains("force_update"), "{step}");
@@ -86,20 +90,29 @@ fn run_case(folder: &str, config: &str, fork: Fork) -> usize {
     steps.len()
 }
 
-#[test]
-fn every_step_of_the_specifications_sync_tests_leads_where_it_says() {
+/// Runs all of them; how many steps they had, and their updates.
+fn run_cases() -> (usize, Vec<Recorded>) {
     let minimal = format!("{ROOT}/consensus-spec-minimal");
-    let mut steps = 0;
+    let (mut steps, mut recorded) = (0, vec![]);
     for (name, fork, cases) in [
         ("deneb", Fork::Deneb, ["light_client_sync", "advance_finality_without_sync_committee"]),
         ("electra", Fork::Electra, ["light_client_sync", "supply_sync_committee_from_past_update"]),
     ] {
         for case in cases {
             let folder = format!("{minimal}/{name}/{case}");
-            steps += run_case(&folder, &format!("{folder}/config.yaml"), fork);
+            steps += run_case(&folder, &format!("{folder}/config.yaml"), fork, &mut recorded);
         }
     }
-    assert!(steps == 0 || steps == 26, "{steps} steps");
+    (steps, recorded)
+}
+
+#[test]
+fn every_step_of_the_specifications_sync_tests_leads_where_it_says() {
+    assert_all_seen(run_cases().0, 26);
+}
+
+pub(crate) fn specification() -> Vec<Recorded> {
+    run_cases().1
 }
 
 pub(crate) fn helios(file: &str) -> Option<Value> {
@@ -120,6 +133,21 @@ fn mainnet_store() -> Option<(Store, Vec<Update>)> {
         store.process(&network, update, 7_200_000).unwrap();
     }
     Some((store, updates))
+}
+
+/// Mainnet in Capella: each update from the store that took the one before, then the optimistic one.
+pub(crate) fn capella() -> Vec<Recorded> {
+    let Some(bootstrap) = helios("bootstrap") else { return vec![] };
+    let (network, bootstrap) = (mainnet(), read::<Bootstrap>(&bootstrap));
+    let mut store = Store::new(&network, bootstrap.header.beacon.root(), &bootstrap).unwrap();
+    let (updates, last) = (helios("updates").unwrap(), helios("optimistic").unwrap());
+    let updates = updates.as_array().unwrap().iter().chain([&last]).map(read::<Update>);
+    let taken = updates.map(|update| {
+        let before = store.clone();
+        store.process(&network, &update, u64::MAX).unwrap();
+        (network.clone(), before, update)
+    });
+    taken.collect()
 }
 
 #[test]
@@ -214,10 +242,10 @@ fn paired(update: &mut Value, name: &str, branch: &str) {
     update[branch] = pair[1].clone();
 }
 
-#[test]
-fn an_update_of_mainnet_in_bellatrix_verifies_without_an_execution_header() {
+/// Mainnet in Bellatrix: a store that knows the committee of the period, and an update.
+pub(crate) fn bellatrix() -> Option<Recorded> {
     let folder = format!("{ROOT}/datachainlab/mainnet");
-    let Some(mut update) = vector(&format!("{folder}/mainnet_light_client_update_slot_5841038.json")) else { return };
+    let mut update = vector(&format!("{folder}/mainnet_light_client_update_slot_5841038.json"))?;
     paired(&mut update, "next_sync_committee", "next_sync_committee_branch");
     paired(&mut update, "finalized_header", "finality_branch");
     for name in ["attested_header", "finalized_header"] {
@@ -226,14 +254,75 @@ fn an_update_of_mainnet_in_bellatrix_verifies_without_an_execution_header() {
     let update: Update = serde_json::from_value(update).unwrap();
     let committee = vector(&format!("{folder}/mainnet_sync_committee_period_713.json")).unwrap();
     let committee: SyncCommittee = serde_json::from_value(committee).unwrap();
-    let network = mainnet();
-    let signed = vector(&format!("{folder}/mainnet_signing_root_slot_5841037.json")).unwrap();
+    Some((mainnet(), Store::resume(beacon(713 * 8_192), committee, None), update))
+}
+
+#[test]
+fn an_update_of_mainnet_in_bellatrix_verifies_without_an_execution_header() {
+    let Some((network, mut store, update)) = bellatrix() else { return };
+    let signed = vector(&format!("{ROOT}/datachainlab/mainnet/mainnet_signing_root_slot_5841037.json")).unwrap();
     let root = network.signing_root(update.attested_header.beacon.root(), update.signature_slot).unwrap();
     assert_eq!(root, signed.as_str().unwrap().parse::<B256>().unwrap());
-    let mut store = Store::resume(beacon(713 * 8_192), committee, None);
     store.process(&network, &update, update.signature_slot).unwrap();
     assert_eq!(Some(store.finalized_header), update.finalized_header);
     assert!(store.next_sync_committee.is_some());
+}
+
+/// A devnet in Bellatrix, each update from the store that took the one before.
+pub(crate) fn bellatrix_devnet() -> Vec<Recorded> {
+    let folder = format!("{ROOT}/datachainlab/bellatrix-minimal-devnet");
+    let Some(initial) = vector(&format!("{folder}/initial_state.json")) else { return vec![] };
+    let genesis = initial[2].as_str().unwrap().parse().unwrap();
+    let forks = vec![(Fork::Altair, 0, version(1, 1)), (Fork::Bellatrix, 0, version(2, 1))];
+    let network = Network::new(Preset::MINIMAL, genesis, (1_578_009_600, 6), forks).unwrap();
+    let mut bootstrap = initial[0].clone();
+    bootstrap["header"] = json!({ "beacon": bootstrap["beacon_header"] });
+    let bootstrap: Bootstrap = serde_json::from_value(bootstrap).unwrap();
+    let mut store = Store::new(&network, bootstrap.header.beacon.root(), &bootstrap).unwrap();
+    let files = [
+        "light_client_update_period_5",
+        "light_client_update_period_6",
+        "finality_update_period_6",
+        "light_client_update_period_7",
+        "finality_update_period_7",
+    ];
+    let taken = files.map(|file| {
+        let mut update = vector(&format!("{folder}/{file}.json")).unwrap()[0]["light_client_update"].take();
+        for (name, branch) in
+            [("next_sync_committee", "next_sync_committee_branch"), ("finalized_header", "finality_branch")]
+        {
+            if update[name].is_array() {
+                paired(&mut update, name, branch);
+            }
+        }
+        for name in ["attested_header", "finalized_header"] {
+            update[name] = json!({ "beacon": update[name] });
+        }
+        let (before, update) = (store.clone(), serde_json::from_value::<Update>(update).unwrap());
+        store.process(&network, &update, update.signature_slot).unwrap();
+        (network.clone(), before, update)
+    });
+    taken.into()
+}
+
+#[test]
+fn a_devnet_in_bellatrix_is_followed_for_three_periods() {
+    let mut finalized = vec![];
+    for (network, mut store, update) in bellatrix_devnet() {
+        let mut forged = update.clone();
+        forged.attested_header.beacon.proposer_index += 1;
+        assert_eq!(store.process(&network, &forged, update.signature_slot), Err(SyncError::Signature));
+        store.process(&network, &update, update.signature_slot).unwrap();
+        finalized.push(store.finalized_header.beacon.slot);
+        let bytes = update.to_ssz(Preset::MINIMAL, Fork::Bellatrix);
+        let again = Update::from_ssz(Preset::MINIMAL, Fork::Bellatrix, &bytes).unwrap();
+        assert_eq!(
+            (again.finalized_header, again.next_sync_committee),
+            (update.finalized_header, update.next_sync_committee)
+        );
+    }
+    // The first brings a committee only.
+    assert_all_seen(finalized, vec![352, 384, 392, 448, 456]);
 }
 
 /// Sepolia in Deneb: the network, a store that knows the committee that signed, and the update.
@@ -292,10 +381,13 @@ fn consensus_update(value: &Value) -> Update {
     update
 }
 
-#[test]
-fn updates_of_a_local_network_in_fulu_move_a_client_that_keeps_roots() {
-    let mut seen = 0;
-    for (name, case) in vectors(&format!("{ROOT}/eureka-devnet")) {
+/// A header of a local network in Fulu, with the client and the state that believe it, and when.
+pub(crate) type RecordedHeader = (ClientState, ConsensusState, Header, Timestamp);
+
+/// Each from what the one before led to.
+pub(crate) fn fulu() -> Vec<RecordedHeader> {
+    let mut all = vec![];
+    for (name, case) in vectors(&format!("{ROOT}/eureka-devnet"), 3) {
         let steps = case["steps"].as_array().unwrap();
         let (client, state) = (&steps[0]["data"]["client_state"], &steps[0]["data"]["consensus_state"]);
         let forks = FORKS.into_iter().map(|fork| {
@@ -337,19 +429,25 @@ fn updates_of_a_local_network_in_fulu_move_a_client_that_keeps_roots() {
             let update = consensus_update(&update["consensus_update"]);
             let now = Timestamp(update.attested_header.execution.as_ref().unwrap().timestamp + 60);
             let header = Header { trusted_height: known.latest.number, signers, update };
-            match verify_update(&known, &from, &header, now) {
-                Ok((next, consensus)) => {
-                    let finalized = header.update.finalized_header.as_ref().unwrap();
-                    assert_eq!(consensus.root, finalized.execution.as_ref().unwrap().state_root, "{name}");
-                    assert_eq!(next.latest.root, finalized.beacon.root());
-                    (known, trusted) = (next, Some(consensus));
-                    seen += 1;
-                }
-                Err(error) => panic!("{name}: {error}"),
-            }
+            all.push((known.clone(), from, header.clone(), now));
+            let (next, consensus) =
+                verify_update(&known, &from, &header, now).unwrap_or_else(|error| panic!("{name}: {error}"));
+            (known, trusted) = (next, Some(consensus));
         }
     }
-    assert!(seen == 0 || seen >= 5, "{seen}");
+    all
+}
+
+#[test]
+fn updates_of_a_local_network_in_fulu_move_a_client_that_keeps_roots() {
+    let all = fulu();
+    for (client, state, header, now) in &all {
+        let (next, consensus) = verify_update(client, state, header, *now).unwrap();
+        let finalized = header.update.finalized_header.as_ref().unwrap();
+        assert_eq!(consensus.root, finalized.execution.as_ref().unwrap().state_root);
+        assert_eq!(next.latest.root, finalized.beacon.root());
+    }
+    assert_all_seen(all.len(), 8);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! error each change must meet, and is exact both ways. *unreadable*: no message is left. *free*: what is believed is the
 //! same as without the change, and that is checked. Free are, legitimately:
 //!
-//! - a field left out that held its default, or that may be left out (a list of zeros in front of a branch, a set that the
-//!   receiver knows);
+//! - a field left out that held its default, or that may be left out (zeros in front of a branch, a branch of zeros that
+//!   stands for none, a set that the receiver knows);
 //! - one signature less than all, while a quorum is left; of a CometBFT commit, whatever stands past the two thirds that an
 //!   update is judged by (evidence is judged by all, `evidence_needs_every_signature_to_verify_also_those_past_two_thirds`);
 //! - of a CometBFT set, proposer, names and priorities, which its hash does not cover;
@@ -19,6 +19,7 @@ mod quorums;
 mod sealed;
 mod tendermint;
 
+use crate::support::vectors_dir;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -57,6 +58,7 @@ impl Outcomes {
     /// The outcomes are exactly those of the table: lines of a path, a colon, and what may come of a change.
     pub(crate) fn check(&self, table: &str) {
         if self.0.is_empty() {
+            assert_eq!(vectors_dir(), None, "there are vectors, but nothing was changed");
             return;
         }
         let found: Vec<String> = self

@@ -1,7 +1,7 @@
 //! Statements that a quorum signs: attestations, attestor rotations, checkpoints.
 
 use super::Outcomes;
-use crate::{attested_world as attested, checkpoint};
+use crate::{attested_world as attested, checkpoint_world as checkpoint};
 use crosspoint_light_proofs::attested::{SignedRotation, verify_rotation, verify_update};
 use crosspoint_light_proofs::checkpoint as bridge;
 use serde_json::to_value;
@@ -29,11 +29,14 @@ fn each_changed_field_of_a_rotation_is_named() {
 
 #[test]
 fn each_changed_field_of_a_checkpoint_is_named() {
-    let (_, client, signed) = checkpoint::world();
+    let (keys, client, signed) = checkpoint::world();
     let mut outcomes = Outcomes::default();
-    outcomes.of(&to_value(&signed).unwrap(), |value| {
-        let signed = serde_json::from_value(value.clone()).ok()?;
-        Some(bridge::verify_update(&client, &signed, checkpoint::NOW))
-    });
+    // One that keeps the set, and one that hands over and shows the next.
+    for signed in [checkpoint::rotation(&signed, &keys), signed] {
+        outcomes.of(&to_value(&signed).unwrap(), |value| {
+            let signed = serde_json::from_value(value.clone()).ok()?;
+            Some(bridge::verify_update(&client, &signed, checkpoint::NOW))
+        });
+    }
     outcomes.check(include_str!("tables/checkpoint.txt"));
 }
