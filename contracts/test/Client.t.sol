@@ -357,6 +357,36 @@ contract ClientTest is GatewayTest {
         assertEq(_supply(VOUCHER).held, 10, "held");
     }
 
+    /// @dev A deployer that wants what the ledger has gives re-anchoring to a role whose members wait.
+    function test_a_governor_with_a_delay_re_anchors_only_after_it() public {
+        lightClient.update(CLIENT, chain.signed(1, chain.time(), keccak256("other"), 3));
+        assertTrue(_status().frozen, "frozen");
+        (uint64 role, address governor) = (7, address(0x607));
+        bytes4[] memory selectors = new bytes4[](1);
+        selectors[0] = registry.reanchor.selector;
+        manager.setTargetFunctionRole(address(registry), selectors, role);
+        manager.grantRole(role, governor, 2 days);
+        bytes memory anchor = chain.header();
+        bytes memory call = abi.encodeCall(registry.reanchor, (CLIENT, anchor));
+
+        vm.expectRevert();
+        registry.reanchor(CLIENT, anchor);
+        vm.prank(governor);
+        vm.expectRevert();
+        registry.reanchor(CLIENT, anchor);
+        vm.prank(governor);
+        manager.schedule(address(registry), call, 0);
+        vm.warp(block.timestamp + 2 days - 1);
+        vm.prank(governor);
+        vm.expectRevert();
+        registry.reanchor(CLIENT, anchor);
+        vm.warp(block.timestamp + 1);
+        vm.prank(governor);
+        registry.reanchor(CLIENT, anchor);
+        assertTrue(!_status().frozen, "re-anchored");
+        assertEq(_status().generation, 2, "generation");
+    }
+
     function test_evidence_from_before_a_re_anchoring_does_not_freeze_again() public {
         bytes memory anchor = chain.header();
         bytes memory a = chain.signed(3, chain.time() + 3, keccak256("a"), 3);
