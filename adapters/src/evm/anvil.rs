@@ -98,6 +98,19 @@ pub struct Anvil {
     rpc: Rpc,
 }
 
+impl Drop for Anvil {
+    /// Waits for the end of the child: what it wrote afterwards would be left behind when its folder is removed.
+    fn drop(&mut self) {
+        let _ = self.child.start_kill();
+        for _ in 0..200 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
 /// Finds the binary: the variable, then `contracts/node_modules` from the working folder upwards, then the PATH.
 pub fn find_binary() -> Result<PathBuf, AnvilError> {
     if let Some(path) = std::env::var_os(BINARY_VARIABLE).map(PathBuf::from) {
