@@ -1,6 +1,7 @@
 //! The HTTP client of every connection to a node or an attestor.
 
 use std::time::Duration;
+use url::Url;
 
 /// Connections kept open while idle. A burst opens more; kept open, those would take up all that a node grants.
 const MAX_IDLE: usize = 16;
@@ -14,6 +15,12 @@ pub(crate) fn client(timeout: Duration) -> reqwest::ClientBuilder {
         .connect_timeout(timeout)
         .pool_max_idle_per_host(MAX_IDLE)
         .pool_idle_timeout(IDLE)
+}
+
+/// The host alone: the rest of an address may hold secrets.
+pub(crate) fn label(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("?");
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 #[cfg(test)]

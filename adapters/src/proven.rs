@@ -49,6 +49,19 @@ pub enum Evidence {
     EthereumPos(Box<StateEvidence<Vec<u8>>>),
 }
 
+impl Evidence {
+    /// The update as a client on a native chain takes it; `None`: there is none, or it is for a client on EVM.
+    pub(crate) fn update_bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Tendermint(evidence) => evidence.update.as_ref().map(|header| header.encode()),
+            Self::Attested(evidence) => evidence.update.as_ref().map(|header| header.encode()),
+            Self::Qbft(evidence) => evidence.update.as_ref().map(|header| header.encode()),
+            Self::EthereumPos(evidence) => evidence.update.clone(),
+            Self::Checkpoint(_) => None,
+        }
+    }
+}
+
 /// A checkpoint of a native chain, the outbox heads it proves, and single absences.
 #[derive(Debug, Clone)]
 pub struct CheckpointEvidence {

@@ -103,22 +103,11 @@ pub(crate) fn roots<'a>(
     newest.into_iter().chain(known)
 }
 
-/// The encoded header that is brought to a client on a native chain.
-pub(crate) fn update_bytes(evidence: &Evidence) -> Option<Vec<u8>> {
-    match evidence {
-        Evidence::Tendermint(evidence) => evidence.update.as_ref().map(|header| header.encode()),
-        Evidence::Attested(evidence) => evidence.update.as_ref().map(|header| header.encode()),
-        Evidence::Qbft(evidence) => evidence.update.as_ref().map(|header| header.encode()),
-        Evidence::EthereumPos(evidence) => evidence.update.clone(),
-        Evidence::Checkpoint(_) => None,
-    }
-}
-
 /// A witness's header as proof: alone against what is trusted, beside the other against an update.
 pub(crate) fn headers(witnessed: Vec<u8>, against: Against<'_>) -> Option<Misbehaviour> {
     match against {
         Against::Trusted => Some(Misbehaviour::Headers(vec![witnessed])),
-        Against::Update(evidence) => Some(Misbehaviour::Headers(vec![update_bytes(evidence)?, witnessed])),
+        Against::Update(evidence) => Some(Misbehaviour::Headers(vec![evidence.update_bytes()?, witnessed])),
     }
 }
 

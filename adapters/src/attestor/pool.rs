@@ -16,7 +16,7 @@ use url::Url;
 
 use super::api::{Attestation, AttestationRequest, AttestorStatus, Problem, RotationShare};
 use crate::error::ChainError;
-use crate::http;
+use crate::http::{self, label};
 
 /// Most bytes of an attestor's answer: a header of the largest size as hex, and the rest.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -317,12 +317,6 @@ impl Refusals {
     fn summary(&self) -> String {
         self.0.iter().take(3).map(|refusal| format!("; {}: {}", refusal.endpoint, refusal.detail)).collect()
     }
-}
-
-/// The host alone: the rest of an address may hold secrets.
-fn label(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("?");
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// The address of a resource below an attestor's address, whether or not that ends in a slash.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use crate::error::ChainError;
-use crate::http;
+use crate::http::{self, label};
 use crate::observer::RpcObserver;
 
 /// Most bytes of one answer: an update of mainnet has about 70 kB.
@@ -256,10 +256,4 @@ impl Node<'_> {
         }
         Some(url)
     }
-}
-
-/// The host alone: the rest of an address may hold secrets.
-fn label(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("?");
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -16,6 +16,7 @@ use super::settings::{EvmSettings, Finality};
 use super::source::{HeaderSource, final_update, sealed_update};
 use crate::chain::{ClientStatus, SignersView};
 use crate::error::ChainError;
+use crate::http::label;
 use crate::observer::RpcObserver;
 use crate::proven::Evidence;
 use crate::witness::{Against, Mark, Misbehaviour, Witness, distinct, headers, roots};
@@ -42,14 +43,8 @@ pub(super) fn witnesses(
         let source = source.clone();
         Ok(Arc::new(NodeWitness { name, rpc, source, finality: settings.finality }))
     };
-    let names = distinct(settings.witnesses.iter().map(host));
+    let names = distinct(settings.witnesses.iter().map(label));
     names.into_iter().zip(&settings.witnesses).map(one).collect()
-}
-
-/// The host alone: the rest of an address may hold secrets.
-fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or("?");
-    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// A node of the chain.

@@ -25,16 +25,11 @@ pub(crate) struct Relay {
 /// A batch as messages, the update in the first. Acks come first: they fill the vaults that returns draw on.
 pub(crate) fn relay(chain: &ChainId, client: &ClientId, proven: &Proven) -> Result<Relay, ChainError> {
     let invalid = |what: &str| ChainError::InvalidRequest(format!("{chain}: {what}"));
-    let (update, (shared_proof, proofs)) = match &proven.evidence {
-        Evidence::Attested(evidence) => {
-            (evidence.update.as_ref().map(|header| header.encode()), state_proofs(evidence))
-        }
-        Evidence::Qbft(evidence) => (evidence.update.as_ref().map(|header| header.encode()), state_proofs(evidence)),
-        Evidence::EthereumPos(evidence) => (evidence.update.clone(), state_proofs(evidence)),
-        Evidence::Tendermint(evidence) => {
-            let proofs = evidence.proofs.iter().map(|proof| vec![proof.clone()]).collect();
-            (evidence.update.as_ref().map(|header| header.encode()), (vec![], proofs))
-        }
+    let (shared_proof, proofs) = match &proven.evidence {
+        Evidence::Attested(evidence) => state_proofs(evidence),
+        Evidence::Qbft(evidence) => state_proofs(evidence),
+        Evidence::EthereumPos(evidence) => state_proofs(evidence),
+        Evidence::Tendermint(evidence) => (vec![], evidence.proofs.iter().map(|proof| vec![proof.clone()]).collect()),
         Evidence::Checkpoint(_) => return Err(invalid("a native chain takes no checkpoints")),
     };
     if proofs.len() != proven.items.len() {
@@ -59,7 +54,7 @@ pub(crate) fn relay(chain: &ChainId, client: &ClientId, proven: &Proven) -> Resu
             chunk.push((place, item));
         }
     }
-    let mut update = update;
+    let mut update = proven.evidence.update_bytes();
     let message = |chunk: Vec<(usize, message::RelayItem)>| {
         let (places, items) = chunk.into_iter().unzip();
         let (client, height, shared_proof) = (client.clone(), proven.height, shared_proof.clone());
