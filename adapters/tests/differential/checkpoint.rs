@@ -22,6 +22,8 @@ alloy::sol!("../contracts/src/interfaces/ILightClient.sol");
 /// How many events a run has, unless it is told.
 const STEPS: u64 = 1_500;
 const TRUSTING_PERIOD: u64 = 5_000;
+/// The bit of a compact signature that tells the parity of R (EIP-2098).
+const PARITY: usize = 32 * 8 + 7;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
@@ -210,7 +212,12 @@ impl Twins {
             }
             3 => {
                 let (at, bit) = (self.rng.below(4) as usize, self.rng.below(512) as usize);
-                signatures.get_mut(&at).unwrap()[bit / 8] ^= 1 << (bit % 8);
+                let signature = signatures.get_mut(&at).unwrap();
+                // The compact form has the parity where s, which is low, has its highest bit.
+                match bit {
+                    PARITY => signature[64] = 27 + 28 - signature[64],
+                    _ => signature[bit / 8] ^= 1 << (bit % 8),
+                }
                 "a changed signature"
             }
             4 => {
