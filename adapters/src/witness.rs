@@ -105,10 +105,15 @@ pub(crate) fn roots<'a>(
 
 /// A witness's header as proof: alone against what is trusted, beside the other against an update.
 pub(crate) fn headers(witnessed: Vec<u8>, against: Against<'_>) -> Option<Misbehaviour> {
-    match against {
-        Against::Trusted => Some(Misbehaviour::Headers(vec![witnessed])),
-        Against::Update(evidence) => Some(Misbehaviour::Headers(vec![evidence.update_bytes()?, witnessed])),
-    }
+    let updated = match against {
+        Against::Trusted => return Some(Misbehaviour::Headers(vec![witnessed])),
+        // A vote that does not verify would spoil the header as evidence.
+        Against::Update(Evidence::Tendermint(evidence)) => {
+            evidence.update.as_ref()?.clone().without_spoilt_votes().encode()
+        }
+        Against::Update(evidence) => evidence.update_bytes()?,
+    };
+    Some(Misbehaviour::Headers(vec![updated, witnessed]))
 }
 
 /// Names for people, each another: two nodes at one host are told apart by a number.

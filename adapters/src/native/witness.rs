@@ -32,7 +32,7 @@ impl NativeWitness {
     /// Its header as proof from a state that both it and the client trust; `None` if what it has does not prove it.
     async fn header(&self, root: &ClientStatus, at: Height) -> Result<Option<Vec<u8>>, ChainError> {
         match blocks::update_to(&self.endpoint, root, at).await {
-            Ok(found) => Ok(found.map(|header| header.encode())),
+            Ok(found) => Ok(found.map(|header| header.without_spoilt_votes().encode())),
             // It is not signed, or the state is not one that this witness has.
             Err(ChainError::Untrustworthy { detail, .. }) => {
                 tracing::warn!(witness = self.name, %detail, "a witness has a header that it cannot prove");

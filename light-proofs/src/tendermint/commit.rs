@@ -11,6 +11,7 @@
 use ed25519_zebra::{Signature, VerificationKeyBytes, batch};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use std::collections::HashSet;
 use tendermint::block::CommitSig;
 use tendermint::block::signed_header::SignedHeader;
 use tendermint::trust_threshold::TrustThreshold as _;
@@ -68,25 +69,9 @@ pub(super) struct Votes(Vec<SignedVote>);
 impl Votes {
     /// The votes of a commit. Those for no block, and absent ones, do not count.
     pub(super) fn new(header: &SignedHeader) -> Result<Self, VerificationError> {
-        let votes = header.commit.signatures.iter().enumerate().filter_map(|(index, vote)| match vote {
-            CommitSig::BlockIdFlagCommit { validator_address, timestamp, signature } => {
-                let vote = Vote {
-                    vote_type: Type::Precommit,
-                    height: header.commit.height,
-                    round: header.commit.round,
-                    block_id: Some(header.commit.block_id),
-                    timestamp: Some(*timestamp),
-                    validator_address: *validator_address,
-                    // Not among what is signed. A commit has at most `MAX_VALIDATORS`.
-                    validator_index: ValidatorIndex::try_from(index).ok()?,
-                    signature: signature.clone(),
-                    extension: vec![],
-                    extension_signature: None,
-                };
-                let signed = SignedVote::from_vote(vote, header.header.chain_id.clone());
-                Some(signed.ok_or_else(VerificationError::missing_signature))
-            }
-            CommitSig::BlockIdFlagAbsent | CommitSig::BlockIdFlagNil { .. } => None,
+        let votes = header.commit.signatures.iter().enumerate();
+        let votes = votes.filter_map(|(index, entry)| {
+            Some(signed_vote(header, index, entry)?.ok_or_else(VerificationError::missing_signature))
         });
         let mut votes = votes.collect::<Result<Vec<_>, _>>()?;
         votes.sort_unstable_by_key(SignedVote::validator_id);
@@ -154,6 +139,44 @@ impl Votes {
         let mut bad = checks.into_iter().filter(|(item, ..)| item.clone().verify_single().is_err());
         bad.next().map_or(Ok(()), |(_, info, vote, message)| Err(invalid(info, vote, message)))
     }
+}
+
+/// The vote for the block that an entry of the commit is, if it is one; `Some(None)` if its signature is missing.
+fn signed_vote(header: &SignedHeader, index: usize, entry: &CommitSig) -> Option<Option<SignedVote>> {
+    let CommitSig::BlockIdFlagCommit { validator_address, timestamp, signature } = entry else { return None };
+    let vote = Vote {
+        vote_type: Type::Precommit,
+        height: header.commit.height,
+        round: header.commit.round,
+        block_id: Some(header.commit.block_id),
+        timestamp: Some(*timestamp),
+        validator_address: *validator_address,
+        // Not among what is signed. A commit has at most `MAX_VALIDATORS`.
+        validator_index: ValidatorIndex::try_from(index).ok()?,
+        signature: signature.clone(),
+        extension: vec![],
+        extension_signature: None,
+    };
+    Some(SignedVote::from_vote(vote, header.header.chain_id.clone()))
+}
+
+/// The commit without the votes that spoil it as evidence: those that do not verify, are of nobody in the set, or stand
+/// there twice. Their places stay, as of validators who did not vote.
+pub(super) fn without_spoilt_votes(header: &SignedHeader, set: &Set) -> Vec<CommitSig> {
+    let mut kept = HashSet::new();
+    let mut good = |index: usize, entry: &CommitSig| {
+        let vote = signed_vote(header, index, entry)??;
+        let info = set.validators().iter().find(|info| info.address == vote.validator_id())?;
+        let (key, signature) = ed25519(info, &vote)?;
+        batch::Item::from((key, signature, &vote.sign_bytes())).verify_single().ok()?;
+        kept.insert(vote.validator_id()).then_some(())
+    };
+    let entries = header.commit.signatures.iter().enumerate();
+    let clean = entries.map(|(index, entry)| match entry {
+        CommitSig::BlockIdFlagCommit { .. } if good(index, entry).is_none() => CommitSig::BlockIdFlagAbsent,
+        _ => entry.clone(),
+    });
+    clean.collect()
 }
 
 /// The key and the signature; nothing if either is not of ed25519's form.

@@ -4,7 +4,7 @@ use crosspoint_protocol::ids::Timestamp;
 use std::cmp::Ordering;
 use tendermint_light_client_verifier::errors::VerificationError;
 
-use super::commit::Votes;
+use super::commit::{self, Votes};
 use super::state::{ClientState, ConsensusState, Header, Latest};
 use super::verify::{Strictness, TendermintError, named, verify_header};
 
@@ -57,4 +57,14 @@ pub fn verify_evidence(
     let votes = Votes::new(&header.signed_header).map_err(refused)?;
     votes.verify_all(&header.validators).map_err(refused)?;
     Ok(state)
+}
+
+impl Header {
+    /// The same header as evidence: without the votes in its commit for which [`verify_evidence`] refuses the whole, a forged
+    /// one among them. Who has a header from others calls this before accusing by it.
+    #[must_use]
+    pub fn without_spoilt_votes(mut self) -> Self {
+        self.signed_header.commit.signatures = commit::without_spoilt_votes(&self.signed_header, &self.validators);
+        self
+    }
 }

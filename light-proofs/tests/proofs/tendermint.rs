@@ -178,6 +178,37 @@ fn evidence_needs_every_signature_to_verify_also_those_past_two_thirds() {
 }
 
 #[test]
+fn a_commit_is_evidence_once_its_spoilt_votes_are_cut() {
+    let trusted = genesis();
+    let (client, state) = (trusted.client(), trusted.consensus());
+    let block = Block::new(12, 1_100, &trusted.next);
+    let one = block.update(&trusted);
+    let fork = Block { app_hash: [99; 32], ..block }.update(&trusted);
+    let check = |fork: &Header| check_misbehaviour(&client, (&one, &state), (fork, &state), NOW);
+    let spoilt = |spoil: &dyn Fn(&mut Vec<CommitSig>)| {
+        let mut spoilt = fork.clone();
+        spoil(&mut spoilt.signed_header.commit.signatures);
+        assert!(check(&spoilt).is_err());
+        spoilt.without_spoilt_votes()
+    };
+    let of_the_other = one.signed_header.commit.signatures.clone();
+    let stranger = CommitSig::BlockIdFlagCommit {
+        validator_address: tendermint::account::Id::new([9; 20]),
+        timestamp: fork.signed_header.header.time,
+        signature: tendermint::Signature::new([9; 64]).unwrap(),
+    };
+    for at in 0..4 {
+        assert_eq!(check(&spoilt(&|votes| votes[at] = of_the_other[at].clone())), Ok(()), "another block's vote {at}");
+        assert_eq!(check(&spoilt(&|votes| votes[at] = stranger.clone())), Ok(()), "a stranger's vote {at}");
+        assert_eq!(check(&spoilt(&|votes| votes[at] = votes[(at + 1) % 4].clone())), Ok(()), "a vote {at} twice");
+    }
+    // What is left must still be a quorum, and nothing of a good commit is cut.
+    let two = spoilt(&|votes| votes[..2].clone_from_slice(&of_the_other[..2]));
+    assert!(matches!(check(&two), Err(TendermintError::QuorumNotReached { .. })));
+    assert_eq!(fork.clone().without_spoilt_votes(), fork);
+}
+
+#[test]
 fn a_client_starts_from_a_header_that_is_one() {
     let block = genesis();
     let header = block.update(&block);
