@@ -23,7 +23,7 @@ use std::sync::Arc;
 use crate::error::ChainError;
 use crate::proven::Proven;
 use crate::signer::Signer;
-use crate::witness::{Mark, Misbehaviour, Witness};
+use crate::witness::{Brought, Mark, Misbehaviour, Witness};
 
 /// A block's number and its header's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -341,6 +341,12 @@ pub trait Chain: Send + Sync + 'static {
     /// Whether a client on this chain trusts this header of its newest trusted height.
     async fn trusts(&self, client: &ClientStatus, mark: &Mark) -> Result<bool, ChainError> {
         Ok(mark.height == client.marked_height() && mark.hash == client.trusted_hash)
+    }
+
+    /// The headers that a client on this chain came to trust in blocks `from..=to`, in order, whoever brought them.
+    /// `to` must be final. Empty where the chain does not tell.
+    async fn updates(&self, _client: &ClientStatus, _from: Height, _to: Height) -> Result<Vec<Brought>, ChainError> {
+        Ok(vec![])
     }
 
     /// Shows a client on this chain that its chain contradicts itself, which freezes it. Waits for the block.

@@ -22,6 +22,15 @@ pub struct Mark {
     pub hash: Vec<u8>,
 }
 
+/// A header that a client came to trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brought {
+    /// The header.
+    pub mark: Mark,
+    /// Its time.
+    pub time: Timestamp,
+}
+
 impl ClientStatus {
     /// The height at which a witness is asked about what the client trusts: the slot of an `ethereum-pos` client.
     #[must_use]
@@ -38,6 +47,8 @@ impl ClientStatus {
 pub enum Against<'a> {
     /// The newest header that the client trusts.
     Trusted,
+    /// An earlier header that it trusts, which others have followed.
+    Followed,
     /// The header that is about to be brought to it.
     Update(&'a Evidence),
 }
@@ -106,7 +117,7 @@ pub(crate) fn roots<'a>(
 /// A witness's header as proof: alone against what is trusted, beside the other against an update.
 pub(crate) fn headers(witnessed: Vec<u8>, against: Against<'_>) -> Option<Misbehaviour> {
     let updated = match against {
-        Against::Trusted => return Some(Misbehaviour::Headers(vec![witnessed])),
+        Against::Trusted | Against::Followed => return Some(Misbehaviour::Headers(vec![witnessed])),
         // A vote that does not verify would spoil the header as evidence.
         Against::Update(Evidence::Tendermint(evidence)) => {
             evidence.update.as_ref()?.clone().without_spoilt_votes().encode()

@@ -162,7 +162,7 @@ contract CheckpointClient is ICheckpointClient {
         c.height = read.height;
         c.time = read.time;
         c.recent[_place(c.generation, read.height)] = digest;
-        emit Updated(client, read.height, read.time, read.appHash);
+        emit Updated(client, read.height, read.time, digest);
         // Kept, so that evidence always finds a root: a set that was trusted, and a state not above the fork nor expired.
         uint256 span = c.trustingPeriod / 8 + 1;
         bool rotates = read.nextSetHash != setHash;

@@ -332,6 +332,8 @@ events! {
         height: Height,
         /// The header's time.
         time: Timestamp,
+        /// The header's hash; for `ethereum-pos` the beacon block's root.
+        hash: HexBytes,
     }
     /// The attestors of a client handed over to others.
     AttestorsRotated = "attestors_rotated" {

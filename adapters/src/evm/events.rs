@@ -7,6 +7,7 @@
 
 use super::block::{self, Block, BlockId};
 use super::complete;
+use super::contracts::ICheckpointClient::Updated;
 use super::contracts::ICrosspointGateway::{
     Claimed, Ended, ICrosspointGatewayEvents as Event, LockEnd as ContractEnd, Received, RefusalReason, Refused, Sent,
     Voided,
@@ -18,16 +19,17 @@ use super::record::{decode_sent, parse_client};
 use super::rpc::{RpcError, Session};
 use crate::chain::{ChainEvent, PacketEvent, TxId};
 use crate::error::ChainError;
-use alloy::primitives::{B256, Bytes, FixedBytes, U256};
+use crate::witness::{Brought, Mark};
+use alloy::primitives::{Address, B256, Bytes, FixedBytes, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::{SolCall, SolEvent, SolEventInterface};
 use crosspoint_light_proofs::evm::storage_slot;
 use crosspoint_protocol::ack::{self, Acknowledgement, UNIVERSAL_ERROR_ACK};
 use crosspoint_protocol::htlc::{AckCause, LockEnd};
-use crosspoint_protocol::ids::{ClientId, Height, Sequence};
+use crosspoint_protocol::ids::{ClientId, Height, Sequence, Timestamp};
 use crosspoint_protocol::path::Path;
 use crosspoint_protocol::secret::Preimage;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
@@ -89,7 +91,7 @@ impl EvmChain {
         to: Height,
         by_receipts: bool,
     ) -> Result<Vec<ChainEvent>, ChainError> {
-        let logs = self.logs(session, from, to).await?;
+        let logs = self.logs(session, self.settings.gateway, &json!([PACKET_EVENTS]), from, to).await?;
         let last = block::existing(session, BlockId::Number(to)).await?;
         if by_receipts {
             complete::check(session, self.settings.gateway, (from, to), &last, &logs).await?;
@@ -110,17 +112,43 @@ impl EvmChain {
         Ok(events)
     }
 
-    /// The gateway's logs of packets. A range that a node finds too large is halved.
-    async fn logs(&self, session: Session<'_>, from: Height, to: Height) -> Result<Vec<Log>, ChainError> {
+    /// The headers that a client came to trust in blocks `from..=to`, as one endpoint tells them.
+    pub(super) async fn client_updates(
+        &self,
+        client: &ClientId,
+        from: Height,
+        to: Height,
+    ) -> Result<Vec<Brought>, ChainError> {
+        let info = self.client_info(client).await?;
+        let topics = json!([Updated::SIGNATURE_HASH, info.client]);
+        let logs = self.rpc.each(|session| self.logs(session, info.lightClient, &topics, from, to)).await?;
+        let brought = |log: Log| {
+            let update = log.log_decode_validate::<Updated>().ok().filter(|update| update.inner.client == info.client);
+            let update = update.ok_or_else(|| self.malformed("eth_getLogs", "not an update of the client"))?.inner.data;
+            let mark = Mark { height: Height(update.height), hash: update.digest.to_vec() };
+            Ok(Brought { mark, time: Timestamp(update.time) })
+        };
+        logs.into_iter().map(brought).collect()
+    }
+
+    /// A contract's logs with these topics. A range that a node finds too large is halved.
+    async fn logs(
+        &self,
+        session: Session<'_>,
+        contract: Address,
+        topics: &Value,
+        from: Height,
+        to: Height,
+    ) -> Result<Vec<Log>, ChainError> {
         const METHOD: &str = "eth_getLogs";
         let mut logs: Vec<Log> = vec![];
         let mut ranges = vec![(from, to)];
         while let Some((from, to)) = ranges.pop() {
             let filter = json!([{
-                "address": self.settings.gateway,
+                "address": contract,
                 "fromBlock": BlockId::Number(from).to_param(),
                 "toBlock": BlockId::Number(to).to_param(),
-                "topics": [PACKET_EVENTS],
+                "topics": topics,
             }]);
             match session.request::<Vec<Log>>(METHOD, &filter).await {
                 Ok(found) => logs.extend(found),

@@ -16,7 +16,7 @@ use crate::error::ChainError;
 use crate::observer::RpcObserver;
 use crate::proven::Proven;
 use crate::signer::Signer;
-use crate::witness::{Mark, Misbehaviour, Witness};
+use crate::witness::{Brought, Mark, Misbehaviour, Witness};
 use alloy::primitives::{Address as EvmAddress, B256, Bytes, U64, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
@@ -301,6 +301,10 @@ impl Chain for EvmChain {
 
     async fn trusts(&self, client: &ClientStatus, mark: &Mark) -> Result<bool, ChainError> {
         self.trusts_checkpoint(&client.client, mark).await
+    }
+
+    async fn updates(&self, client: &ClientStatus, from: Height, to: Height) -> Result<Vec<Brought>, ChainError> {
+        self.client_updates(&client.client, from, to).await
     }
 
     async fn submit_misbehaviour(&self, client: &ClientId, evidence: &Misbehaviour) -> Result<TxId, ChainError> {

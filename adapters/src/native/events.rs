@@ -1,9 +1,10 @@
-//! Packet events of blocks, in order. No header binds the bytes of events: `complete` compares them with what is
+//! Packet events of blocks, in order, and updates of clients. No header binds the bytes of events: `complete` compares them with what is
 //! proven to be in the state.
 
 use crosspoint_ledger::events::{Event, EventError};
 use crosspoint_protocol::ids::{ChainId, Height};
 use futures::{StreamExt, TryStreamExt};
+use tendermint::abci::types::ExecTxResult;
 use tendermint::crypto::default::Sha256;
 use tendermint::merkle::simple_hash_from_byte_vectors;
 use tendermint::{Block, Hash, abci};
@@ -11,8 +12,9 @@ use tendermint_rpc::endpoint::{block, block_results};
 
 use super::query::seconds;
 use super::rpc::Endpoint;
-use crate::chain::{ChainEvent, PacketEvent, Tip, TxId};
+use crate::chain::{ChainEvent, ClientStatus, PacketEvent, SignersView, Tip, TxId};
 use crate::error::ChainError;
+use crate::witness::{Brought, Mark};
 
 /// How many blocks are asked for at once.
 const CONCURRENCY: usize = 8;
@@ -40,7 +42,38 @@ pub(crate) fn too_many(chain: &ChainId, from: Height, to: Height) -> ChainError 
     ))
 }
 
-async fn of_block(endpoint: &Endpoint, height: Height) -> Result<Vec<ChainEvent>, ChainError> {
+/// The headers that a client came to trust in blocks `from..=to`, as one endpoint tells them.
+pub(crate) async fn updates(
+    endpoint: &Endpoint,
+    client: &ClientStatus,
+    from: Height,
+    to: Height,
+) -> Result<Vec<Brought>, ChainError> {
+    let blocks = futures::stream::iter(from.0..=to.0).map(|height| results_of(endpoint, Height(height)));
+    let blocks: Vec<Vec<ExecTxResult>> = blocks.buffered(CONCURRENCY).try_collect().await?;
+    let mut updates = vec![];
+    for result in blocks.iter().flatten().filter(|result| result.code.is_ok()) {
+        let events = ledger_events(endpoint, &result.events)?;
+        updates.extend(events.into_iter().filter_map(|event| brought(client, event)));
+    }
+    Ok(updates)
+}
+
+/// What an event says was brought to this client, if anything.
+fn brought(client: &ClientStatus, event: Event) -> Option<Brought> {
+    match event {
+        Event::ClientUpdated { client: updated, height, time, hash } if updated == client.client => {
+            let height = match &client.signers {
+                SignersView::SyncCommittees { network, .. } => Height(network.slot_at(time.0)),
+                _ => height,
+            };
+            Some(Brought { mark: Mark { height, hash: hash.0 }, time })
+        }
+        _ => None,
+    }
+}
+
+async fn results_of(endpoint: &Endpoint, height: Height) -> Result<Vec<ExecTxResult>, ChainError> {
     let number = endpoint.height(height)?;
     let results = match endpoint.call(block_results::Request::new(number)).await {
         Ok(results) => results,
@@ -49,7 +82,11 @@ async fn of_block(endpoint: &Endpoint, height: Height) -> Result<Vec<ChainEvent>
     if results.height != number {
         return Err(endpoint.untrustworthy(format!("asked for results of block {height}, got {}", results.height)));
     }
-    let results = results.txs_results.unwrap_or_default();
+    Ok(results.txs_results.unwrap_or_default())
+}
+
+async fn of_block(endpoint: &Endpoint, height: Height) -> Result<Vec<ChainEvent>, ChainError> {
+    let results = results_of(endpoint, height).await?;
     let mut found = Vec::new();
     for (index, result) in results.iter().enumerate() {
         for event in packet_events(endpoint, &result.events)? {

@@ -55,7 +55,7 @@ use crate::error::ChainError;
 use crate::observer::RpcObserver;
 use crate::proven::Proven;
 use crate::signer::Signer;
-use crate::witness::{Misbehaviour, Witness};
+use crate::witness::{Brought, Misbehaviour, Witness};
 use account::{Account, TxFate};
 use complete::LastHeads;
 use endpoints::Endpoints;
@@ -393,6 +393,10 @@ impl Chain for NativeChain {
 
     fn witnesses(&self) -> &[Arc<dyn Witness>] {
         &self.witnesses
+    }
+
+    async fn updates(&self, client: &ClientStatus, from: Height, to: Height) -> Result<Vec<Brought>, ChainError> {
+        self.endpoints.first_good(|endpoint| async move { events::updates(&endpoint, client, from, to).await }).await
     }
 
     async fn submit_misbehaviour(&self, client: &ClientId, evidence: &Misbehaviour) -> Result<TxId, ChainError> {

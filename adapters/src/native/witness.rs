@@ -64,6 +64,8 @@ impl NativeWitness {
         let Some(other) = self.checkpoint(at).await?.map(Box::new) else { return Ok(None) };
         let one = match against {
             Against::Trusted => None,
+            // Of a state that another has followed, the contract wants the header, and who has that is not known here.
+            Against::Followed => return Ok(None),
             Against::Update(Evidence::Checkpoint(evidence)) => evidence.update.clone().map(Box::new),
             Against::Update(_) => return Ok(None),
         };

@@ -5,8 +5,8 @@ import {ILightClient} from "./ILightClient.sol";
 
 /// @title Light clients of native chains: checkpoints signed by more than 2/3 of bridge power
 interface ICheckpointClient is ILightClient {
-    /// @notice A new state is trusted.
-    event Updated(bytes32 indexed client, uint64 indexed height, uint64 time, bytes32 appHash);
+    /// @notice A new state is trusted: the checkpoint with this digest.
+    event Updated(bytes32 indexed client, uint64 indexed height, uint64 time, bytes32 digest);
     /// @notice The set that signs has changed.
     event SetRotated(bytes32 indexed client, uint64 indexed height, bytes32 setHash);
     /// @notice Two quorum certificates contradict each other; nothing can be proven until governance re-anchors.

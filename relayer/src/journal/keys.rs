@@ -10,7 +10,7 @@ use crosspoint_protocol::secret::Hashlock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cf {
     /// `schema` → u32be · `cursor‖chain` → [`super::Cursor`] · `halted` → set of denoms ·
-    /// `witnessed‖dest chain‖dest client` → states of the client.
+    /// `witnessed‖dest chain‖dest client` → states of the client; `looked‖…` → up to where its updates were compared.
     Meta,
     /// packet → the packet as sent, in JSON. Written once.
     Packets,
@@ -88,6 +88,10 @@ pub(crate) fn client(chain: &ChainId, client: &ClientId) -> Vec<u8> {
 
 pub(crate) fn witnessed(route: &Route) -> Vec<u8> {
     [b"witnessed\0".as_slice(), &client(&route.dest_chain, &route.dest_client)].concat()
+}
+
+pub(crate) fn looked(route: &Route) -> Vec<u8> {
+    [b"looked\0".as_slice(), &client(&route.dest_chain, &route.dest_client)].concat()
 }
 
 pub(crate) fn packet(id: &PacketId) -> Vec<u8> {

@@ -20,6 +20,7 @@ pub use totals::{StandingTotals, Totals};
 
 use crate::life::Life;
 use crate::route::{PacketId, Route};
+use crate::witness::Looked;
 use crosspoint_adapters::chain::ClientStatus;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ChainId, ClientId, Height};
@@ -219,6 +220,11 @@ impl Journal {
     /// States of the client into which a route leads that its witnesses agreed with, newest first.
     pub(crate) fn witnessed(&self, route: &Route) -> Result<Vec<ClientStatus>, JournalError> {
         Ok(self.read(Cf::Meta, &keys::witnessed(route))?.unwrap_or_default())
+    }
+
+    /// Up to where the updates of the client into which a route leads were compared.
+    pub(crate) fn looked(&self, route: &Route) -> Result<Option<Looked>, JournalError> {
+        self.read(Cf::Meta, &keys::looked(route))
     }
 
     /// Denoms that the supply audit has stopped, as the chain named with each writes them.

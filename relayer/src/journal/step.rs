@@ -7,6 +7,7 @@ use super::{Cursor, Journal, JournalError, decode, encode, synced};
 use crate::life::{HistoryEntry, Life, Stage};
 use crate::retry::{Retry, RetryReason, short};
 use crate::route::{PacketId, Route};
+use crate::witness::Looked;
 use crosspoint_adapters::chain::{ClientStatus, Tip, TxId};
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ChainId, Height};
@@ -180,6 +181,11 @@ impl Step<'_> {
 
     pub(crate) fn put_witnessed(&mut self, route: &Route, states: &[ClientStatus]) -> Result<(), JournalError> {
         self.batch.put_cf(self.journal.cf(Cf::Meta)?, keys::witnessed(route), encode(Cf::Meta, &states)?);
+        Ok(())
+    }
+
+    pub(crate) fn put_looked(&mut self, route: &Route, looked: Looked) -> Result<(), JournalError> {
+        self.batch.put_cf(self.journal.cf(Cf::Meta)?, keys::looked(route), encode(Cf::Meta, &looked)?);
         Ok(())
     }
 

@@ -9,8 +9,10 @@ use alloy::rpc::types::Header as EvmHeader;
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use crosspoint_adapters::chain::Chain;
+use crosspoint_adapters::chain::{Chain, ClientStatus};
+use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::native::{NativeChain, NativeSettings};
+use crosspoint_adapters::proven::{Evidence, Proven};
 use crosspoint_ledger::demo;
 use crosspoint_ledger::engine::testing::{conflicting_checkpoint, sign_header};
 use crosspoint_light_proofs::checkpoint::SignedCheckpoint;
@@ -172,6 +174,53 @@ async fn a_witness_that_comes_late_freezes_the_client_by_what_it_trusts_already(
     pair.finish().await
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_header_does_not_hide_behind_the_next_one() -> Result<()> {
+    let mut pair = Pair::start().await?;
+    pair.stop_relayer().await;
+    let (witness, role) = brand_witness(&pair).await?;
+    let (relayer, _) = relayer(&pair, vec![witness.url.clone()])?;
+    pair.relayer = Some(relayer);
+    let packet = Pair::pay(&pair.brand, &pair.hub, "mall", &latte(), 500, &secret(), LONG).await?;
+    pair.until(&pair.brand, &packet, Stage::Held).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await; // for the comparison of that state
+
+    // While the witness has nothing to say, somebody brings a header that the validators forged, and then a true one.
+    let height = pair.brand.solo.height();
+    role.play(Role::MUTE, height.next());
+    let before = pair.hub.chain.client(&client()).await?;
+    let mut forged = newer(pair.brand.chain.as_ref(), &before, height).await?;
+    let Evidence::Tendermint(evidence) = &mut forged.evidence else { anyhow::bail!("no header") };
+    let update = evidence.update.as_mut().context("an update")?;
+    let mut header = update.signed_header.header.clone();
+    header.app_hash = vec![7; 32].try_into()?;
+    let set = pair.brand.solo.node().validators(1)?.context("a validator set")?;
+    update.signed_header = sign_header(header, &set, pair.brand.solo.keys())?;
+    let next = newer(pair.brand.chain.as_ref(), &before, forged.height).await?;
+    pair.hub.chain.submit(&client(), &forged).await?;
+    pair.hub.chain.submit(&client(), &next).await?;
+    let trusted = pair.hub.chain.client(&client()).await?;
+    assert!(trusted.trusted.height == next.height && !trusted.frozen);
+    role.play(Role::HONEST, Height(0));
+    until("the freeze", async || Ok(pair.hub.chain.client(&client()).await?.frozen)).await?;
+    until("the halt", async || Ok(halts(pair.relayer.as_ref().unwrap()).contains(&Halt::Frozen))).await?;
+    pair.finish().await
+}
+
+/// An update for a client to a header above this height.
+async fn newer(chain: &dyn Chain, client: &ClientStatus, above: Height) -> Result<Proven> {
+    let started = std::time::Instant::now();
+    loop {
+        match chain.prove_update(client).await {
+            Ok(proven) if proven.height > above => return Ok(proven),
+            Ok(_) | Err(ChainError::NotYet(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        anyhow::ensure!(started.elapsed() < crosspoint_tests::PATIENCE, "no header above {above}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// A node of the native chain that shows another checkpoint, signed by its validators.
 async fn native_witness(world: &World) -> Result<(Proxy, Role)> {
     let proxy = Proxy::start(world.net.solo.rpc_url().parse()?).await?;
@@ -227,6 +276,41 @@ async fn two_checkpoints_of_a_height_freeze_the_evm_client_before_and_after_one_
         world.finish().await?;
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_checkpoint_that_another_followed_stops_the_route() -> Result<()> {
+    let mut world = World::without_relayer().await?;
+    let (witness, role) = native_witness(&world).await?;
+    let native = Arc::new(world.net.native_beside(vec![witness.url.clone()])?) as Arc<dyn Chain>;
+    world.start_relayer_over(vec![Arc::clone(&native), world.chain(From::Evm)], None).await?;
+    world.paid_merchant(500).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await; // for the comparison of that state
+
+    let height = world.net.solo.height();
+    role.play(Role::MUTE, height.next());
+    let before = world.client_status(From::Native).await?;
+    let mut forged = newer(native.as_ref(), &before, height).await?;
+    let Evidence::Checkpoint(evidence) = &mut forged.evidence else { anyhow::bail!("no checkpoint") };
+    let signed = evidence.update.as_mut().context("an update")?;
+    *signed = conflicting_checkpoint(signed, [9; 32], world.net.solo.keys());
+    let next = newer(native.as_ref(), &before, forged.height).await?;
+    let evm = world.chain(From::Evm);
+    evm.submit(&before.client, &forged).await?;
+    evm.submit(&before.client, &next).await?;
+    assert_eq!(world.client_status(From::Native).await?.trusted.height, next.height);
+    role.play(Role::HONEST, Height(0));
+    let relayer = world.relayer.as_ref().context("a relayer")?;
+    let disputed = || {
+        halts(relayer).into_iter().find_map(|halt| match halt {
+            Halt::Disputed { why } => Some(why),
+            _ => None,
+        })
+    };
+    world.eventually("the dispute", async || Ok(disputed().is_some())).await?;
+    let why = disputed().context("a dispute")?;
+    assert!(why.contains("was brought another one"), "{why}");
+    world.finish().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

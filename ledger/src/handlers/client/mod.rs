@@ -15,7 +15,7 @@ pub use error::{ClientCodecError, LightClientError};
 pub use verifier::Verifier;
 
 use super::error::HandlerError;
-use crate::events::Event;
+use crate::events::{Event, HexBytes};
 use crate::state::access::{ReadRecords, WriteRecords};
 use crate::state::records::{Client, Consensus, LightClient};
 use crate::state::{ReadState, Space, StateError, WriteState, keys};
@@ -86,7 +86,8 @@ pub fn update(state: &mut impl WriteState, id: &ClientId, bytes: &[u8], now: Tim
             client.state = *next;
             let (height, time) = client.state.trusted();
             put(state, id, &client, &consensus)?;
-            state.emit(Event::ClientUpdated { client: id.clone(), height, time });
+            let hash = HexBytes(client.state.trusted_hash().to_vec());
+            state.emit(Event::ClientUpdated { client: id.clone(), height, time, hash });
             Ok(())
         }
         Step::Learned(height, consensus) => Ok(put_consensus(state, id, &client, height, &consensus)?),

@@ -1,9 +1,11 @@
-//! Compares what a route's client believes with what other nodes of the source have: what it trusts, after each change,
-//! and what is about to be brought to it, before.
+//! Compares what a route's client believes with what other nodes of the source have: what it trusts, after each change;
+//! what is about to be brought to it, before; and what others brought and followed at once ([`followed`]).
 //!
 //! Two headers that are both signed freeze the client, by evidence that is submitted here. One against another
 //! that cannot be proven is word against word: the route stops and a human is called. The route stops first, so that
 //! nothing moves while evidence is on its way.
+
+mod followed;
 
 use crate::journal::JournalError;
 use crate::metrics::Testimony;
@@ -14,7 +16,8 @@ use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::proven::Proven;
 use crosspoint_adapters::witness::{Against, Mark, Witness};
 use crosspoint_protocol::ids::{Height, Timestamp};
-use std::collections::BTreeMap;
+pub(crate) use followed::Looked;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,8 @@ const MAX_ROOTS: usize = 4;
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// For how long a witness that did not answer is not asked.
 const PAUSE: Duration = Duration::from_secs(30);
+/// How many headers that a witness has too are remembered, not to be asked about again.
+const MAX_COMPARED: usize = 256;
 
 /// The witnesses of one route's source.
 pub(crate) struct Witnesses {
@@ -44,6 +49,12 @@ struct State {
     /// The state that was asked about last, not to be asked about again before.
     asked: Option<(ClientStatus, Instant)>,
     dispute: Option<Dispute>,
+    /// Headers that a witness has too, newest last.
+    compared: VecDeque<Mark>,
+    /// Up to where the updates of the client were looked through; `None`: not read from the journal yet.
+    looked: Option<Looked>,
+    /// When that is to be gone on with.
+    look_again: Option<Instant>,
     /// For what evidence was submitted: once is enough.
     shown: Option<(u64, Mark)>,
     /// Witnesses that did not answer, and until when they are not asked.
@@ -54,10 +65,20 @@ struct State {
 #[derive(Debug, Clone)]
 struct Dispute {
     witness: usize,
-    /// About what the client trusts; else about an update that was not brought to it.
-    of_trusted: bool,
+    about: About,
     generation: u64,
     why: String,
+}
+
+/// Which header is in dispute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// The newest that the client trusts.
+    Trusted,
+    /// One that was not brought to it.
+    Update,
+    /// One that it trusts and that another has followed.
+    Followed,
 }
 
 /// What the witnesses say of one header.
@@ -80,6 +101,9 @@ impl Witnesses {
             return Ok(None);
         }
         self.recall(client)?;
+        if let Some(why) = self.look_back(client).await? {
+            return Ok(Some(why));
+        }
         if let Some(known) = self.known(client) {
             return Ok(known);
         }
@@ -136,8 +160,9 @@ impl Witnesses {
         let height = client.marked_height();
         let mut agreeing = vec![];
         for (at, mark) in self.ask_all(client, height, client.trusted.time).await {
+            let Some(mark) = mark else { continue };
             if mark.height == height && self.trusts(client, &mark).await? {
-                self.count(at, Testimony::Agrees);
+                self.agrees(at, mark);
                 agreeing.push(at);
                 continue;
             }
@@ -158,10 +183,11 @@ impl Witnesses {
         let Some(brought) = brought else { return Ok(Verdict::Open(vec![])) };
         let mut agreeing = vec![];
         for (at, mark) in self.ask_all(client, brought.height, proven.time).await {
+            let Some(mark) = mark else { continue };
             if mark != brought {
                 return self.contradicted(at, client, mark, Against::Update(&proven.evidence)).await;
             }
-            self.count(at, Testimony::Agrees);
+            self.agrees(at, mark);
             agreeing.push(at);
         }
         Ok(Verdict::Open(agreeing))
@@ -174,8 +200,10 @@ impl Witnesses {
         dispute: &Dispute,
         agreeing: &[usize],
     ) -> Result<bool, RelayError> {
-        if dispute.of_trusted {
-            return Ok(agreeing.contains(&dispute.witness));
+        match dispute.about {
+            About::Trusted => return Ok(agreeing.contains(&dispute.witness)),
+            About::Followed => return Ok(false), // by looking back again
+            About::Update => {}
         }
         match self.shared.call(&self.route.source_chain, "prove_update", self.prover.prove_update(client)).await {
             Ok(proven) => match self.check(client, &proven).await? {
@@ -188,8 +216,8 @@ impl Witnesses {
         }
     }
 
-    /// What those witnesses have that have something, all asked at once.
-    async fn ask_all(&self, client: &ClientStatus, height: Height, time: Timestamp) -> Vec<(usize, Mark)> {
+    /// What those witnesses have that answer, all asked at once. `None`: no such block yet, or any more.
+    async fn ask_all(&self, client: &ClientStatus, height: Height, time: Timestamp) -> Vec<(usize, Option<Mark>)> {
         let ask = |(at, witness): (usize, &Arc<dyn Witness>)| {
             let witness = Arc::clone(witness);
             async move { Some((at, self.ask(at, witness.as_ref(), client, height, time).await?)) }
@@ -205,7 +233,7 @@ impl Witnesses {
         client: &ClientStatus,
         height: Height,
         time: Timestamp,
-    ) -> Option<Mark> {
+    ) -> Option<Option<Mark>> {
         let (route, name, now) = (&self.route, witness.name(), Instant::now());
         let paused = lock(&self.state).paused.get(&at).is_some_and(|until| now < *until);
         if !paused {
@@ -216,8 +244,12 @@ impl Witnesses {
                 answer.unwrap_or_else(late)
             };
             match self.shared.call(&route.source_chain, "witness", answer).await {
-                Ok(Some(mark)) => return Some(mark),
-                Ok(None) => tracing::debug!(%route, witness = name, %height, "a witness has no such block"),
+                Ok(Some(mark)) => return Some(Some(mark)),
+                Ok(None) => {
+                    tracing::debug!(%route, witness = name, %height, "a witness has no such block");
+                    self.count(at, Testimony::Silent);
+                    return Some(None);
+                }
                 Err(error) => {
                     tracing::warn!(%route, witness = name, %error, "a witness does not answer");
                     let until = Instant::now().checked_add(PAUSE).unwrap_or(now);
@@ -243,14 +275,14 @@ impl Witnesses {
     ) -> Result<Verdict, RelayError> {
         self.count(at, Testimony::Contradicts);
         let Some(witness) = self.prover.witnesses().get(at) else { return Ok(Verdict::Open(vec![])) };
-        let what = match against {
-            Against::Trusted => "the client trusts another one",
-            Against::Update(_) => "the chain's own nodes show another one",
+        let (about, what) = match against {
+            Against::Trusted => (About::Trusted, "the client trusts another one"),
+            Against::Update(_) => (About::Update, "the chain's own nodes show another one"),
+            Against::Followed => (About::Followed, "the client was brought another one"),
         };
         let (name, source, height) = (witness.name(), &self.route.source_chain, mark.height);
         let why = format!("witness {name} of {source} has block {height} as 0x{}; {what}", hex::encode(&mark.hash));
-        let of_trusted = matches!(against, Against::Trusted);
-        let dispute = Dispute { witness: at, of_trusted, generation: client.generation, why };
+        let dispute = Dispute { witness: at, about, generation: client.generation, why };
         let subject = (client.generation, mark);
         let shown = lock(&self.state).shown.as_ref() == Some(&subject);
         if shown {
@@ -312,6 +344,17 @@ impl Witnesses {
             self.shared.update_route(&self.route, |state| state.halt = Some(halt));
         }
         lock(&self.state).dispute = dispute;
+    }
+
+    fn agrees(&self, at: usize, mark: Mark) {
+        self.count(at, Testimony::Agrees);
+        let compared = &mut lock(&self.state).compared;
+        if !compared.contains(&mark) {
+            compared.push_back(mark);
+        }
+        if compared.len() > MAX_COMPARED {
+            compared.pop_front();
+        }
     }
 
     fn count(&self, at: usize, testimony: Testimony) {
