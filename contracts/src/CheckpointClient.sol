@@ -56,7 +56,7 @@ contract CheckpointClient is ICheckpointClient {
 
     function reanchor(bytes32 client, bytes calldata anchor) external onlyRegistry {
         Client storage c = _known(client);
-        if (!c.frozen && !_expired(c, c.time)) revert NotFrozenNorExpired(client);
+        if (!c.frozen && !_expired(c.trustingPeriod, c.time)) revert NotFrozenNorExpired(client);
         _anchor(client, c, anchor);
     }
 
@@ -114,7 +114,7 @@ contract CheckpointClient is ICheckpointClient {
     function requireActive(bytes32 client) external view {
         Client storage c = _known(client);
         if (c.frozen) revert ClientFrozen(client);
-        if (_expired(c, c.time)) revert ClientExpired(client);
+        if (_expired(c.trustingPeriod, c.time)) revert ClientExpired(client);
     }
 
     function isTrusted(bytes32 client, uint64 height, bytes32 digest) external view returns (bool) {
@@ -138,15 +138,17 @@ contract CheckpointClient is ICheckpointClient {
         returns (bytes32 appHash, uint64 time)
     {
         (Header memory read, bytes calldata certificate) = Checkpoints.readUpdate(state);
-        if (_expired(c, read.time)) revert ClientExpired(client);
-        bytes32 digest = Checkpoints.digest(read, c.chainIdHash);
+        // One read of the slot that these four share.
         (uint64 latestHeight, uint64 latestTime) = (c.height, c.time);
+        (uint32 period, uint32 generation) = (c.trustingPeriod, c.generation);
+        if (_expired(period, read.time)) revert ClientExpired(client);
+        bytes32 digest = Checkpoints.digest(read, c.chainIdHash);
         if (read.height <= latestHeight && _isTrusted(c, read.height, digest)) {
             return (read.appHash, read.time);
         }
 
         bytes32 setHash = c.setHash;
-        if (_expired(c, latestTime)) revert ClientExpired(client);
+        if (_expired(period, latestTime)) revert ClientExpired(client);
         if (read.height < latestHeight) revert HeightNotAbove(read.height, latestHeight);
         if (read.setHash != setHash) revert WrongSet(read.setHash, setHash);
         Checkpoints.verify(certificate, digest);
@@ -154,20 +156,20 @@ contract CheckpointClient is ICheckpointClient {
         // The current set contradicts the newest state, or turned back the clock. A contradiction of an older
         // state is for `misbehaviour`.
         if (read.height == latestHeight || read.time < latestTime) {
-            _freeze(client, c, read.height, c.recent[_place(c.generation, latestHeight)], digest);
+            _freeze(client, c, read.height, c.recent[_place(generation, latestHeight)], digest);
             return (0, 0);
         }
         if (read.time > block.timestamp + MAX_CLOCK_DRIFT) revert FromTheFuture(read.time);
 
         c.height = read.height;
         c.time = read.time;
-        c.recent[_place(c.generation, read.height)] = digest;
+        c.recent[_place(generation, read.height)] = digest;
         emit Updated(client, read.height, read.time, digest);
         // Kept, so that evidence always finds a root: a set that was trusted, and a state not above the fork nor expired.
-        uint256 span = c.trustingPeriod / 8 + 1;
+        uint256 span = period / 8 + 1;
         bool rotates = read.nextSetHash != setHash;
         if (rotates || read.time / span != latestTime / span) {
-            c.digests[_slot(c.generation, read.height)] = digest;
+            c.digests[_slot(generation, read.height)] = digest;
         }
         if (rotates) {
             c.setHash = read.nextSetHash;
@@ -213,14 +215,14 @@ contract CheckpointClient is ICheckpointClient {
         header = Checkpoints.readHeader(data);
         bytes32 digest = Checkpoints.digest(header, c.chainIdHash);
         if (!_isTrusted(c, header.height, digest)) revert UnknownState(client, header.height);
-        if (_expired(c, header.time)) revert ClientExpired(client);
+        if (_expired(c.trustingPeriod, header.time)) revert ClientExpired(client);
     }
 
     function _anchor(bytes32 client, Client storage c, bytes calldata anchor) private {
         Header memory header = Checkpoints.readHeader(anchor);
         if (header.height == 0 || header.time == 0 || header.nextSetHash == 0) revert Malformed();
         if (header.time > block.timestamp + MAX_CLOCK_DRIFT) revert FromTheFuture(header.time);
-        if (_expired(c, header.time)) revert ClientExpired(client);
+        if (_expired(c.trustingPeriod, header.time)) revert ClientExpired(client);
         c.height = header.height;
         c.time = header.time;
         c.setHash = header.nextSetHash;
@@ -242,8 +244,8 @@ contract CheckpointClient is ICheckpointClient {
         if (c.height == 0) revert UnknownClient(client);
     }
 
-    function _expired(Client storage c, uint64 time) private view returns (bool) {
-        return block.timestamp >= uint256(time) + c.trustingPeriod;
+    function _expired(uint32 trustingPeriod, uint64 time) private view returns (bool) {
+        return block.timestamp >= uint256(time) + trustingPeriod;
     }
 
     function _isTrusted(Client storage c, uint64 height, bytes32 digest) private view returns (bool) {
