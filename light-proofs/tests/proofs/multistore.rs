@@ -42,9 +42,9 @@ fn a_recorded_proof_of_a_cosmos_chain_verifies_and_no_changed_byte_of_it_does() 
     let Some((root, store, key, value, proof)) = recorded() else { return };
     let path = [store.as_slice(), &key];
     assert_eq!(verify_membership(&root, path[0], path[1], &value, &proof), Ok(()));
-    assert_eq!(verify_membership(&root, b"bank", path[1], &value, &proof), Err(MultistoreError::Root));
-    assert_eq!(verify_membership(&root, path[0], b"clients/x", &value, &proof), Err(MultistoreError::Store));
-    assert_eq!(verify_membership(&root, path[0], path[1], b"other", &proof), Err(MultistoreError::Store));
+    assert_eq!(verify_membership(&root, b"bank", path[1], &value, &proof), Err(MultistoreError::OtherStore));
+    assert_eq!(verify_membership(&root, path[0], b"clients/x", &value, &proof), Err(MultistoreError::OtherKey));
+    assert_eq!(verify_membership(&root, path[0], path[1], b"other", &proof), Err(MultistoreError::OtherValue));
     assert_eq!(verify_membership(&[7; 32], path[0], path[1], &value, &proof), Err(MultistoreError::Root));
     assert_eq!(verify_absence(&root, path[0], path[1], &proof), Err(MultistoreError::WrongKind("store's")));
     for at in 0..proof.len() {
@@ -69,7 +69,7 @@ fn absence_and_membership_in_an_iavl_store_are_told_apart() {
         assert_eq!((present, missing), if absent { (wrong, Ok(())) } else { (Ok(()), wrong) }, "{name}");
         // Another store's root, the steps in the wrong order, or one too few.
         let elsewhere = MerkleProof { proofs: vec![inner.clone(), above(&[9; 32]).1] }.encode_to_vec();
-        let swapped = MerkleProof { proofs: vec![outer, inner.clone()] }.encode_to_vec();
+        let swapped = MerkleProof { proofs: vec![outer.clone(), inner.clone()] }.encode_to_vec();
         let short = MerkleProof { proofs: vec![inner] }.encode_to_vec();
         for (bad, why) in [(elsewhere, "root"), (swapped, "order"), (short, "count")] {
             assert!(verify_membership(&app_hash, b"ibc", &key, &value, &bad).is_err(), "{name} {why}");
@@ -81,8 +81,12 @@ fn absence_and_membership_in_an_iavl_store_are_told_apart() {
             else {
                 panic!("{name}")
             };
-            let neighbour = non.left.or(non.right).unwrap();
-            assert_eq!(verify_absence(&app_hash, b"ibc", &neighbour.key, &proof), Err(MultistoreError::Store));
+            let neighbour = non.left.clone().or(non.right.clone()).unwrap().key;
+            assert_eq!(verify_absence(&app_hash, b"ibc", &neighbour, &proof), Err(MultistoreError::OtherKey));
+            let claimed = ics23::NonExistenceProof { key: neighbour.clone(), ..non };
+            let claimed = CommitmentProof { proof: Some(Proof::Nonexist(claimed)) };
+            let claimed = MerkleProof { proofs: vec![claimed, outer] }.encode_to_vec();
+            assert_eq!(verify_absence(&app_hash, b"ibc", &neighbour, &claimed), Err(MultistoreError::Store));
         }
     }
 }
