@@ -1,5 +1,8 @@
 use crate::support::{unhex, vector, vectors};
 use crosspoint_light_proofs::multistore::{MAX_PROOF_LEN, MultistoreError, verify_absence, verify_membership};
+use crosspoint_light_proofs::tendermint::{MAX_PREFIX_LEN, MerklePrefix, MerklePrefixError, PacketStore};
+use crosspoint_protocol::ids::Sequence;
+use crosspoint_protocol::path::Path;
 use ics23::commitment_proof::Proof;
 use ics23::{CommitmentProof, ExistenceProof, HostFunctionsManager, calculate_existence_root, tendermint_spec};
 use prost::Message;
@@ -88,6 +91,35 @@ fn absence_and_membership_in_an_iavl_store_are_told_apart() {
             let claimed = MerkleProof { proofs: vec![claimed, outer] }.encode_to_vec();
             assert_eq!(verify_absence(&app_hash, b"ibc", &neighbour, &claimed), Err(MultistoreError::Store));
         }
+    }
+}
+
+#[test]
+fn a_packets_key_is_its_path_after_the_prefix_and_a_store_has_one_written_form() {
+    let path = Path::receipt("07-tendermint-0".parse().unwrap(), Sequence(0x0102));
+    let prefix = MerklePrefix::new("ibc", *b"points/").unwrap();
+    assert_eq!(prefix.key(&path), b"points/07-tendermint-0\x02\0\0\0\0\0\0\x01\x02");
+    assert_eq!(MerklePrefix::new("ibc", []).unwrap().key(&path), path.to_bytes());
+    let text = r#"{"type":"multistore","store":"ibc","key_prefix":"0x706f696e74732f"}"#;
+    assert_eq!(serde_json::to_string(&PacketStore::Multistore(prefix.clone())).unwrap(), text);
+    assert_eq!(serde_json::from_str::<PacketStore>(text).unwrap(), PacketStore::Multistore(prefix));
+    assert_eq!(serde_json::to_string(&PacketStore::Jmt).unwrap(), r#"{"type":"jmt"}"#);
+    let long = "s".repeat(MAX_PREFIX_LEN + 1);
+    for name in ["", "a store", "\u{e9}", &long] {
+        assert_eq!(MerklePrefix::new(name, []), Err(MerklePrefixError::StoreName), "{name}");
+    }
+    assert!(MerklePrefix::new(&long[1..], [0; MAX_PREFIX_LEN]).is_ok());
+    assert_eq!(MerklePrefix::new("ibc", [0; MAX_PREFIX_LEN + 1]), Err(MerklePrefixError::KeyPrefix(65)));
+    for (text, why) in [
+        (r#"{"type":"multistore","store":"","key_prefix":"0x"}"#, "a store's name is 1 to 64"),
+        (r#"{"type":"multistore","store":"ibc","key_prefix":""}"#, "0x and hex digits"),
+        (r#"{"type":"multistore","store":"ibc","key_prefix":"0x7"}"#, "0x and hex digits"),
+        (r#"{"type":"multistore","store":"ibc"}"#, "missing field `key_prefix`"),
+        (r#"{"type":"multistore","store":"ibc","key_prefix":"0x","tree":"smt"}"#, "unknown field `tree`"),
+        (r#"{"type":"smt"}"#, "unknown variant `smt`"),
+    ] {
+        let error = serde_json::from_str::<PacketStore>(text).unwrap_err().to_string();
+        assert!(error.contains(why), "{text}: {error}");
     }
 }
 
