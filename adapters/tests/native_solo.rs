@@ -294,6 +294,7 @@ async fn a_tendermint_client_believes_what_is_proved_to_it() {
     };
     let client_state = tendermint_client::ClientState {
         chain_id: CHAIN.parse().unwrap(),
+        store: tendermint_client::PacketStore::Jmt,
         trust_level: tendermint_client::TrustLevel::ONE_THIRD,
         trusting_period: TRUSTING_PERIOD,
         max_clock_drift: 10,

@@ -29,6 +29,15 @@ pub enum MultistoreError {
     /// A path is longer than any tree is deep.
     #[error("a path of {0} steps is longer than {MAX_DEPTH}")]
     TooDeep(usize),
+    /// The proof is about another key of the store.
+    #[error("the proof is about another key")]
+    OtherKey,
+    /// The proof is about another value.
+    #[error("the proof is about another value")]
+    OtherValue,
+    /// The proof is about another store.
+    #[error("the proof is about another store")]
+    OtherStore,
     /// The store's tree does not show it.
     #[error("the store's tree does not show what is asked")]
     Store,
@@ -54,6 +63,12 @@ pub fn verify_membership(
 ) -> Result<(), MultistoreError> {
     let (inner, outer) = decode(proof)?;
     let Some(Proof::Exist(exist)) = &inner.proof else { return Err(MultistoreError::WrongKind("store's")) };
+    if exist.key != key {
+        return Err(MultistoreError::OtherKey);
+    }
+    if exist.value != value {
+        return Err(MultistoreError::OtherValue);
+    }
     let root = root_of(exist)?;
     if !ics23::verify_membership::<HostFunctionsManager>(&inner, &iavl_spec(), &root, key, value) {
         return Err(MultistoreError::Store);
@@ -65,6 +80,9 @@ pub fn verify_membership(
 pub fn verify_absence(app_hash: &[u8; 32], store: &[u8], key: &[u8], proof: &[u8]) -> Result<(), MultistoreError> {
     let (inner, outer) = decode(proof)?;
     let Some(Proof::Nonexist(absent)) = &inner.proof else { return Err(MultistoreError::WrongKind("store's")) };
+    if absent.key != key {
+        return Err(MultistoreError::OtherKey);
+    }
     for neighbour in absent.left.iter().chain(&absent.right) {
         check_depth(neighbour)?;
     }
@@ -84,6 +102,9 @@ fn verify_store(
     outer: &CommitmentProof,
 ) -> Result<(), MultistoreError> {
     let Some(Proof::Exist(exist)) = &outer.proof else { return Err(MultistoreError::WrongKind("stores'")) };
+    if exist.key != store {
+        return Err(MultistoreError::OtherStore);
+    }
     check_depth(exist)?;
     let spec: ProofSpec = tendermint_spec();
     if ics23::verify_membership::<HostFunctionsManager>(outer, &spec, &app_hash.to_vec(), store, root) {

@@ -10,7 +10,7 @@ use crosspoint_light_proofs::evidence::{
 };
 use crosspoint_light_proofs::jmt::Siblings;
 use crosspoint_light_proofs::tendermint::{
-    ClientState, ConsensusState, Header, Latest, TendermintError, TrustLevel, verify_evidence,
+    ClientState, ConsensusState, Header, Latest, PacketStore, TendermintError, TrustLevel, verify_evidence,
 };
 use crosspoint_protocol::ids::Height;
 use crosspoint_protocol::packet::Packet;
@@ -154,6 +154,7 @@ async fn step(
 ) -> Result<(Header, Set, ConsensusState), ChainError> {
     let client = ClientState {
         chain_id: endpoint.chain().clone(),
+        store: PacketStore::Jmt,
         trust_level: TrustLevel::ONE_THIRD,
         trusting_period: NO_EXPIRY,
         max_clock_drift: 0,

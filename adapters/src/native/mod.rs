@@ -39,6 +39,7 @@ use crosspoint_ledger::tx::action::TendermintSpec;
 use crosspoint_ledger::tx::message::{Message, RelayBatch};
 use crosspoint_light_proofs::attested::SignedRotation;
 use crosspoint_light_proofs::evidence::ChainEvidence;
+use crosspoint_light_proofs::tendermint::PacketStore;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{Address, ChainId, ClientId, Height, Timestamp};
@@ -145,7 +146,12 @@ impl NativeChain {
     /// The header is only as honest as the first endpoint that answers: compare it before approving.
     pub async fn client_spec(&self, trusting_period: u64) -> Result<TendermintSpec, ChainError> {
         let header = self.endpoints.first_good(|endpoint| async move { tendermint::anchor(&endpoint).await }).await?;
-        Ok(TendermintSpec { chain_id: self.id().clone(), header: header.encode().into(), trusting_period })
+        Ok(TendermintSpec {
+            chain_id: self.id().clone(),
+            store: PacketStore::Jmt,
+            header: header.encode().into(),
+            trusting_period,
+        })
     }
 
     /// What became of a transaction, by its hash: the answer to [`ChainError::OutcomeUnknown`].

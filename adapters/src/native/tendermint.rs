@@ -3,7 +3,7 @@
 
 use crosspoint_light_proofs::jmt;
 use crosspoint_light_proofs::tendermint::{
-    Bisection, ClientState, ConsensusState, Header, Latest, TendermintError, TrustLevel, verify_update,
+    Bisection, ClientState, ConsensusState, Header, Latest, PacketStore, TendermintError, TrustLevel, verify_update,
 };
 use crosspoint_protocol::ack;
 use crosspoint_protocol::ids::{ClientId, Height};
@@ -122,6 +122,7 @@ async fn advance(endpoint: &Endpoint, client: &ClientStatus, target: Height) -> 
     let trusted_next_validators = endpoint.validators(client.trusted.height.next()).await?;
     let state_of_client = ClientState {
         chain_id: endpoint.chain().clone(),
+        store: PacketStore::Jmt,
         trust_level: TrustLevel::ONE_THIRD,
         trusting_period: client.trusting_period,
         max_clock_drift: CLOCK_DRIFT,

@@ -1,6 +1,7 @@
 //! What a light client knows, whatever its type.
 
 use alloy_primitives::{Address, B256};
+use crosspoint_light_proofs::tendermint::PacketStore;
 use crosspoint_light_proofs::{attested, ethereum_pos, qbft, tendermint};
 use crosspoint_protocol::ids::{ChainId, Height, IdError, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -89,14 +90,28 @@ impl Consensus {
     }
 }
 
-/// Where packets are stored over there: what a client never changes.
+/// Where the other chain keeps its packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CounterpartyStore<'a> {
+    /// In a contract's mapping of commitments.
+    Evm {
+        /// The gateway contract.
+        gateway: Address,
+        /// The mapping's slot.
+        base_slot: B256,
+    },
+    /// Under the app hash of a CometBFT chain.
+    CometBft(&'a PacketStore),
+}
+
+/// What a client never changes.
 #[derive(PartialEq, Eq)]
-struct Followed {
+struct Followed<'a> {
     type_name: &'static str,
     chain: Option<ChainId>,
     /// What tells the chain from another one with its id, where headers say.
     genesis: Option<B256>,
-    store: Option<(Address, B256)>,
+    store: CounterpartyStore<'a>,
 }
 
 impl LightClient {
@@ -122,16 +137,16 @@ impl LightClient {
         format!("eip155-{number}").parse()
     }
 
-    /// The contract in an EVM chain whose storage is proven, and the slot of its mapping of commitments. `None`: the
-    /// other chain is a native one.
+    /// Where packets are proven.
     #[must_use]
-    pub const fn evm_store(&self) -> Option<(Address, B256)> {
-        match self {
-            Self::Attested(state) => Some((state.store_address, state.base_slot)),
-            Self::Qbft(state) => Some((state.store_address, state.base_slot)),
-            Self::EthereumPos(state) => Some((state.store_address, state.base_slot)),
-            Self::Tendermint(_) => None,
-        }
+    pub const fn store(&self) -> CounterpartyStore<'_> {
+        let (gateway, base_slot) = match self {
+            Self::Tendermint(state) => return CounterpartyStore::CometBft(&state.store),
+            Self::Attested(state) => (state.store_address, state.base_slot),
+            Self::Qbft(state) => (state.store_address, state.base_slot),
+            Self::EthereumPos(state) => (state.store_address, state.base_slot),
+        };
+        CounterpartyStore::Evm { gateway, base_slot }
     }
 
     /// The newest state it trusts.
@@ -204,7 +219,7 @@ impl LightClient {
     /// Whether the chain it follows keeps its side in EVM contracts, with compact records.
     #[must_use]
     pub const fn is_evm(&self) -> bool {
-        self.evm_store().is_some()
+        matches!(self.store(), CounterpartyStore::Evm { .. })
     }
 
     /// Sets the newest header's time: of a final state, which comes after every timeout.
@@ -237,12 +252,12 @@ impl LightClient {
         }
     }
 
-    fn followed(&self) -> Followed {
+    fn followed(&self) -> Followed<'_> {
         let genesis = match self {
             Self::Attested(state) => Some(state.genesis_hash),
             Self::EthereumPos(state) => Some(state.network.genesis_validators_root()),
             Self::Tendermint(_) | Self::Qbft(_) => None,
         };
-        Followed { type_name: self.type_name(), chain: self.chain().ok(), genesis, store: self.evm_store() }
+        Followed { type_name: self.type_name(), chain: self.chain().ok(), genesis, store: self.store() }
     }
 }

@@ -4,6 +4,7 @@
 use alloy_primitives::{Address as EvmAddress, B256, Bytes};
 use crosspoint_light_proofs::ethereum_pos::{Bootstrap, Network};
 use crosspoint_light_proofs::qbft::Encoding;
+use crosspoint_light_proofs::tendermint::PacketStore;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ChainId, ClientId};
@@ -203,6 +204,8 @@ pub struct AttestedSpec {
 pub struct TendermintSpec {
     /// Its chain id.
     pub chain_id: ChainId,
+    /// Where it keeps its packets. Never left out: governors must see where proofs are taken from.
+    pub store: PacketStore,
     /// The signed header trusted to begin with, with its validator set, as the client's updates are encoded.
     pub header: Bytes,
     /// For how many seconds after its header's time a state may be used.

@@ -1,5 +1,5 @@
-//! The ledger's clients of EVM chains that check consensus, and the rotation of attestors: packets proven, evidence,
-//! new anchors. The chains are our own, and recorded ones (`CROSSPOINT_VECTORS`, by default `../../shared/vectors`
+//! The ledger's clients of EVM chains that check consensus and of IBC chains, and the rotation of attestors: packets
+//! proven, evidence, new anchors. The chains are our own, and recorded ones (`CROSSPOINT_VECTORS`, by default `../../shared/vectors`
 //! from the crate).
 #![allow(
     clippy::unwrap_used,
@@ -13,9 +13,13 @@
 
 #[path = "../../../light-proofs/tests/proofs/beacon_chain.rs"]
 mod beacon_chain;
+#[path = "../../../light-proofs/tests/proofs/chain.rs"]
+mod chain;
 #[path = "../common/mod.rs"]
 mod common;
+mod cosmos_tree;
 mod ethereum_pos;
+mod multistore;
 mod qbft;
 mod rotation;
 mod support;

@@ -17,7 +17,9 @@ use super::verify::{NO_EXPIRY, Proven, VerifiedSide};
 use crate::jmt::{JmtError, Siblings};
 use crate::serde_hex;
 use crate::tendermint::verify_evidence;
-use crate::tendermint::{ClientState, ConsensusState, Header, Latest, MAX_VALIDATORS, TendermintError, TrustLevel};
+use crate::tendermint::{
+    ClientState, ConsensusState, Header, Latest, MAX_VALIDATORS, PacketStore, TendermintError, TrustLevel,
+};
 
 /// Most blocks of an outbox that one path goes through.
 const MAX_LATER_ROOTS: usize = 100_000;
@@ -283,6 +285,7 @@ impl TendermintHeader {
         let state = ConsensusState::of(&self.signed_header.header).map_err(|e| fault("signed_header", e.into()))?;
         let client = ClientState {
             chain_id: chain.clone(),
+            store: PacketStore::Jmt,
             trust_level: TrustLevel::ONE_THIRD,
             trusting_period: NO_EXPIRY,
             max_clock_drift: 0,

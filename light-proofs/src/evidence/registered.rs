@@ -73,6 +73,10 @@ pub(super) fn check(
             if state.chain_id != other.chain {
                 return Err(differs("chain"));
             }
+            // What a file proves of such a chain, it proves in a Jellyfish Merkle Tree.
+            if state.store != tendermint::PacketStore::Jmt {
+                return Err(differs("store of packets"));
+            }
             false
         }
         (State::Attested(_) | State::Tendermint(_) | State::Qbft(_) | State::EthereumPos(_), _) => {

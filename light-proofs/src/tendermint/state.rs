@@ -7,6 +7,7 @@ use tendermint::validator::Set as ValidatorSet;
 use tendermint::{Hash, Time};
 
 use super::codec::CodecError;
+use super::store::PacketStore;
 use crate::serde_hex;
 
 /// Largest denominator of a trust level: powers sum to at most `i64::MAX / 8`, and the verifier
@@ -84,6 +85,8 @@ pub struct Latest {
 pub struct ClientState {
     /// The chain it follows.
     pub chain_id: ChainId,
+    /// Where it keeps its packets.
+    pub store: PacketStore,
     /// How much of a trusted set must have signed when heights are skipped.
     pub trust_level: TrustLevel,
     /// For how many seconds after its time a consensus state is trusted.

@@ -1,6 +1,6 @@
 //! Evidence files of made-up transfers: real signatures, real trees, no network.
 
-use crate::chain::{Block, set, validators};
+use crate::chain::{Block, CHAIN as CHAIN_ID, set, validators};
 use crate::jmt_tree::Tree;
 use crate::support::keys as validator_keys;
 use crate::{sealed_chain, trie};
@@ -15,6 +15,7 @@ use crosspoint_light_proofs::evidence::{
 use crosspoint_light_proofs::jmt::Siblings;
 use crosspoint_light_proofs::qbft::{self, Encoding};
 use crosspoint_light_proofs::signature::SigningKey;
+use crosspoint_light_proofs::tendermint;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
 use crosspoint_protocol::lock::{PointsLock, Terms};
@@ -51,6 +52,7 @@ pub(crate) fn record() -> PacketRecord {
 
 /// A native chain of which blocks with these states were signed.
 pub(crate) struct Native {
+    chain: &'static str,
     validators: u8,
     /// Its client of the other chain, as the ledger writes it.
     client: Value,
@@ -66,12 +68,21 @@ fn crowd() -> State {
 impl Native {
     /// A chain with this client of the other one.
     pub(crate) const fn following(client: Value) -> Self {
-        Self { validators: 4, client }
+        Self { chain: CHAIN_ID, validators: 4, client }
+    }
+
+    /// The same chain by this name.
+    pub(crate) fn named(self, chain: &'static str) -> Self {
+        Self { chain, ..self }
     }
 
     /// A chain whose client trusts the attestors.
     pub(crate) fn attested() -> Self {
         Self::following(attested_client())
+    }
+
+    fn block(&self, height: u64, secs: u64) -> Block {
+        Block { chain_id: self.chain, ..Block::new(height, secs, &validators(1..self.validators + 1)) }
     }
 
     /// What the state says of the client.
@@ -84,7 +95,7 @@ impl Native {
 
     fn header(&self, height: u64, secs: u64, state: &State, claims: &[(Claim, Vec<u8>)]) -> TendermintHeader {
         let tree = Tree::new(state);
-        let mut block = Block::new(height, secs, &validators(1..self.validators + 1));
+        let mut block = self.block(height, secs);
         block.app_hash = tree.root;
         let proofs = claims.iter().map(|(shows, key)| {
             let ics23 = tree.ics23(key);
@@ -97,7 +108,7 @@ impl Native {
     }
 
     fn anchor(&self) -> TendermintAnchor {
-        let block = Block::new(1, 900, &validators(1..self.validators + 1));
+        let block = self.block(1, 900);
         TendermintAnchor::new(block.inner(), &set(&block.next))
     }
 
@@ -259,6 +270,12 @@ fn client(kind: &str, state: impl serde::Serialize) -> Value {
     let mut state = serde_json::to_value(state).unwrap();
     state["type"] = kind.into();
     state
+}
+
+/// A client of a CometBFT chain that looks for packets in this store.
+pub(crate) fn tendermint_client(chain: &str, store: tendermint::PacketStore) -> Value {
+    let block = Block::new(1, 900, &validators(1..5));
+    client("tendermint", tendermint::ClientState { chain_id: chain.parse().unwrap(), store, ..block.client() })
 }
 
 /// Blocks of a chain whose validators change from block to block.

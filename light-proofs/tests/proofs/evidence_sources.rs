@@ -1,15 +1,16 @@
 //! Evidence of EVM chains by seals and by sync committees: recorded chains, who vouches, and what is refused.
 
-use crate::evidence_case::{GATEWAY, Sealed, beacon};
+use crate::evidence_case::{GATEWAY, Native, PREIMAGE, Sealed, beacon, record, tendermint_client};
 use crate::support::{unhex, vector};
 use crate::sync_committee::{helios, mainnet, read};
 use alloy_primitives::{B256, Bytes};
 use crosspoint_light_proofs::ethereum_pos::{Bootstrap, PosError, SyncError, Update};
 use crosspoint_light_proofs::evidence::{
-    Anchor, ChainEvidence, Claim, EthereumPosAnchor, EthereumPosHeader, EthereumPosSide, Evidence, EvidenceError,
-    Fault, MAX_HEADERS, QbftAnchor, QbftHeader, QbftSide, verify, written,
+    AckRecord, Anchor, ChainEvidence, Claim, EthereumPosAnchor, EthereumPosHeader, EthereumPosSide, Evidence,
+    EvidenceError, FORMAT, Fault, MAX_HEADERS, Outcome, QbftAnchor, QbftHeader, QbftSide, verify, written,
 };
 use crosspoint_light_proofs::qbft::{Encoding, QbftError};
+use crosspoint_light_proofs::tendermint::{MerklePrefix, PacketStore};
 use serde_json::Value;
 
 const OTHER: B256 = B256::repeat_byte(7);
@@ -212,6 +213,23 @@ fn the_native_chain_vouches_for_what_it_trusts_itself() {
     side.anchor = side.anchor.sealed();
     let destination = ChainEvidence::EthereumPos(side);
     assert_eq!(*verify(&Evidence { destination, ..ethereum }, &[]).unwrap_err().why, Fault::Registered("chain"));
+}
+
+#[test]
+fn a_client_that_looks_for_packets_in_another_store_is_not_of_the_chain_in_the_file() {
+    let evidence = |store: PacketStore| {
+        let chain = |name, follows, store| Native::following(tendermint_client(follows, store)).named(name);
+        let (packet, ack) = (record(), AckRecord::Claimed { preimage: PREIMAGE });
+        let source = chain("native-1", "native-2", store).source(&packet.packet(), true);
+        let destination = chain("native-2", "native-1", PacketStore::Jmt).destination(&packet.packet(), &ack);
+        Evidence { format: FORMAT.into(), packet, ack: Some(ack), source, destination }
+    };
+    assert_eq!(verify(&evidence(PacketStore::Jmt), &[]).unwrap().outcome, Outcome::Settled);
+    let error = verify(&evidence(PacketStore::Multistore(MerklePrefix::new("ibc", []).unwrap())), &[]).unwrap_err();
+    assert_eq!(
+        (error.at.as_str(), &*error.why),
+        ("source.headers[1].proofs[1]", &Fault::Registered("store of packets"))
+    );
 }
 
 #[test]

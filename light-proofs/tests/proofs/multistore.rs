@@ -1,5 +1,8 @@
 use crate::support::{unhex, vector, vectors};
 use crosspoint_light_proofs::multistore::{MAX_PROOF_LEN, MultistoreError, verify_absence, verify_membership};
+use crosspoint_light_proofs::tendermint::{MAX_PREFIX_LEN, MerklePrefix, MerklePrefixError, PacketStore};
+use crosspoint_protocol::ids::Sequence;
+use crosspoint_protocol::path::Path;
 use ics23::commitment_proof::Proof;
 use ics23::{CommitmentProof, ExistenceProof, HostFunctionsManager, calculate_existence_root, tendermint_spec};
 use prost::Message;
@@ -42,9 +45,9 @@ fn a_recorded_proof_of_a_cosmos_chain_verifies_and_no_changed_byte_of_it_does() 
     let Some((root, store, key, value, proof)) = recorded() else { return };
     let path = [store.as_slice(), &key];
     assert_eq!(verify_membership(&root, path[0], path[1], &value, &proof), Ok(()));
-    assert_eq!(verify_membership(&root, b"bank", path[1], &value, &proof), Err(MultistoreError::Root));
-    assert_eq!(verify_membership(&root, path[0], b"clients/x", &value, &proof), Err(MultistoreError::Store));
-    assert_eq!(verify_membership(&root, path[0], path[1], b"other", &proof), Err(MultistoreError::Store));
+    assert_eq!(verify_membership(&root, b"bank", path[1], &value, &proof), Err(MultistoreError::OtherStore));
+    assert_eq!(verify_membership(&root, path[0], b"clients/x", &value, &proof), Err(MultistoreError::OtherKey));
+    assert_eq!(verify_membership(&root, path[0], path[1], b"other", &proof), Err(MultistoreError::OtherValue));
     assert_eq!(verify_membership(&[7; 32], path[0], path[1], &value, &proof), Err(MultistoreError::Root));
     assert_eq!(verify_absence(&root, path[0], path[1], &proof), Err(MultistoreError::WrongKind("store's")));
     for at in 0..proof.len() {
@@ -69,7 +72,7 @@ fn absence_and_membership_in_an_iavl_store_are_told_apart() {
         assert_eq!((present, missing), if absent { (wrong, Ok(())) } else { (Ok(()), wrong) }, "{name}");
         // Another store's root, the steps in the wrong order, or one too few.
         let elsewhere = MerkleProof { proofs: vec![inner.clone(), above(&[9; 32]).1] }.encode_to_vec();
-        let swapped = MerkleProof { proofs: vec![outer, inner.clone()] }.encode_to_vec();
+        let swapped = MerkleProof { proofs: vec![outer.clone(), inner.clone()] }.encode_to_vec();
         let short = MerkleProof { proofs: vec![inner] }.encode_to_vec();
         for (bad, why) in [(elsewhere, "root"), (swapped, "order"), (short, "count")] {
             assert!(verify_membership(&app_hash, b"ibc", &key, &value, &bad).is_err(), "{name} {why}");
@@ -81,9 +84,42 @@ fn absence_and_membership_in_an_iavl_store_are_told_apart() {
             else {
                 panic!("{name}")
             };
-            let neighbour = non.left.or(non.right).unwrap();
-            assert_eq!(verify_absence(&app_hash, b"ibc", &neighbour.key, &proof), Err(MultistoreError::Store));
+            let neighbour = non.left.clone().or(non.right.clone()).unwrap().key;
+            assert_eq!(verify_absence(&app_hash, b"ibc", &neighbour, &proof), Err(MultistoreError::OtherKey));
+            let claimed = ics23::NonExistenceProof { key: neighbour.clone(), ..non };
+            let claimed = CommitmentProof { proof: Some(Proof::Nonexist(claimed)) };
+            let claimed = MerkleProof { proofs: vec![claimed, outer] }.encode_to_vec();
+            assert_eq!(verify_absence(&app_hash, b"ibc", &neighbour, &claimed), Err(MultistoreError::Store));
         }
+    }
+}
+
+#[test]
+fn a_packets_key_is_its_path_after_the_prefix_and_a_store_has_one_written_form() {
+    let path = Path::receipt("07-tendermint-0".parse().unwrap(), Sequence(0x0102));
+    let prefix = MerklePrefix::new("ibc", *b"points/").unwrap();
+    assert_eq!(prefix.key(&path), b"points/07-tendermint-0\x02\0\0\0\0\0\0\x01\x02");
+    assert_eq!(MerklePrefix::new("ibc", []).unwrap().key(&path), path.to_bytes());
+    let text = r#"{"type":"multistore","store":"ibc","key_prefix":"0x706f696e74732f"}"#;
+    assert_eq!(serde_json::to_string(&PacketStore::Multistore(prefix.clone())).unwrap(), text);
+    assert_eq!(serde_json::from_str::<PacketStore>(text).unwrap(), PacketStore::Multistore(prefix));
+    assert_eq!(serde_json::to_string(&PacketStore::Jmt).unwrap(), r#"{"type":"jmt"}"#);
+    let long = "s".repeat(MAX_PREFIX_LEN + 1);
+    for name in ["", "a store", "\u{e9}", &long] {
+        assert_eq!(MerklePrefix::new(name, []), Err(MerklePrefixError::StoreName), "{name}");
+    }
+    assert!(MerklePrefix::new(&long[1..], [0; MAX_PREFIX_LEN]).is_ok());
+    assert_eq!(MerklePrefix::new("ibc", [0; MAX_PREFIX_LEN + 1]), Err(MerklePrefixError::KeyPrefix(65)));
+    for (text, why) in [
+        (r#"{"type":"multistore","store":"","key_prefix":"0x"}"#, "a store's name is 1 to 64"),
+        (r#"{"type":"multistore","store":"ibc","key_prefix":""}"#, "0x and hex digits"),
+        (r#"{"type":"multistore","store":"ibc","key_prefix":"0x7"}"#, "0x and hex digits"),
+        (r#"{"type":"multistore","store":"ibc"}"#, "missing field `key_prefix`"),
+        (r#"{"type":"multistore","store":"ibc","key_prefix":"0x","tree":"smt"}"#, "unknown field `tree`"),
+        (r#"{"type":"smt"}"#, "unknown variant `smt`"),
+    ] {
+        let error = serde_json::from_str::<PacketStore>(text).unwrap_err().to_string();
+        assert!(error.contains(why), "{text}: {error}");
     }
 }
 

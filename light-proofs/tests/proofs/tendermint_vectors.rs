@@ -2,7 +2,7 @@
 
 use crate::support::{assert_all_seen, unhex, vectors};
 use crosspoint_light_proofs::tendermint::{
-    ClientState, ConsensusState, Header, Latest, TendermintError, TrustLevel, verify_update,
+    ClientState, ConsensusState, Header, Latest, PacketStore, TendermintError, TrustLevel, verify_update,
 };
 use crosspoint_protocol::ids::{Height, Timestamp};
 use serde_json::{Value, json};
@@ -25,6 +25,7 @@ pub(crate) fn state_of(signed: &SignedHeader) -> ConsensusState {
 pub(crate) fn client(signed: &SignedHeader, trusting_period: u64) -> ClientState {
     ClientState {
         chain_id: signed.header.chain_id.as_str().parse().unwrap(),
+        store: PacketStore::Jmt,
         trust_level: TrustLevel::ONE_THIRD,
         trusting_period,
         max_clock_drift: 10,

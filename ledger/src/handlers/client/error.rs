@@ -2,10 +2,9 @@
 
 use crosspoint_light_proofs::attested::{self, AttestedError};
 use crosspoint_light_proofs::ethereum_pos::{self, PosError, SyncError};
-use crosspoint_light_proofs::jmt::JmtError;
 use crosspoint_light_proofs::mpt::MptError;
 use crosspoint_light_proofs::qbft::{self, QbftError};
-use crosspoint_light_proofs::tendermint::{self, TendermintError};
+use crosspoint_light_proofs::tendermint::{self, StoreError, TendermintError};
 
 /// Why a light client refuses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,9 +24,9 @@ pub enum LightClientError {
     /// A proof in an EVM chain's state.
     #[error(transparent)]
     Evm(#[from] MptError),
-    /// A proof in a native chain's store.
+    /// A proof where a CometBFT chain keeps its packets.
     #[error(transparent)]
-    Native(#[from] JmtError),
+    Store(#[from] StoreError),
     /// Not the one proof that an item has.
     #[error("an item has one ICS-23 proof, not {0}")]
     ProofCount(usize),
@@ -55,7 +54,7 @@ impl LightClientError {
                         SyncError::SlotOrder { .. } | SyncError::UnknownPeriod { .. } | SyncError::NotRelevant
                     )
             ),
-            Self::Evm(_) | Self::Native(_) | Self::ProofCount(_) => false,
+            Self::Evm(_) | Self::Store(_) | Self::ProofCount(_) => false,
         }
     }
 }

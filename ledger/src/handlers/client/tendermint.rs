@@ -1,4 +1,4 @@
-//! The `tendermint` client: another native chain, or any CometBFT chain with the same provable store, by its commits.
+//! The `tendermint` client: another native chain, or an IBC chain, by its commits.
 
 use crosspoint_light_proofs::tendermint::{
     self, ClientState, ConsensusState, Header, Latest, TendermintError, TrustLevel, check_conflict, check_misbehaviour,
@@ -28,6 +28,7 @@ pub(super) fn anchor(
     }
     let client = ClientState {
         chain_id: spec.chain_id.clone(),
+        store: spec.store.clone(),
         trust_level: TrustLevel::ONE_THIRD,
         trusting_period: spec.trusting_period,
         max_clock_drift: MAX_CLOCK_DRIFT,

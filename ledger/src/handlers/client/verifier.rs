@@ -2,7 +2,7 @@
 
 use alloy_primitives::Bytes;
 use crosspoint_light_proofs::evm::VerifiedAccount;
-use crosspoint_light_proofs::jmt;
+use crosspoint_light_proofs::tendermint::PacketStore;
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
 use crosspoint_protocol::path::Path;
 
@@ -10,6 +10,7 @@ use super::{LightClientError, check_usable, refusal};
 use crate::handlers::error::HandlerError;
 use crate::state::ReadState;
 use crate::state::access::ReadRecords;
+use crate::state::light_client::CounterpartyStore;
 use crate::state::records::{Client, Consensus, LightClient};
 
 /// What checks the proofs of one batch: a client's state at one height, with what all proofs share checked once.
@@ -24,8 +25,8 @@ pub struct Verifier {
 enum ProvenStore {
     /// The gateway contract's storage.
     Evm(VerifiedAccount),
-    /// The root of a native chain's provable store.
-    Native([u8; 32]),
+    /// What a CometBFT chain's app hash commits to.
+    CometBft { app_hash: [u8; 32], store: PacketStore },
 }
 
 impl Verifier {
@@ -45,12 +46,12 @@ impl Verifier {
             return Err(HandlerError::ConsensusExpired { client: id.clone(), time });
         }
         let root = consensus.root();
-        let store = match client.state.evm_store() {
-            Some((address, base_slot)) => {
-                let account = VerifiedAccount::prove(&root, &address, base_slot, &to_nodes(shared_proof));
+        let store = match client.state.store() {
+            CounterpartyStore::Evm { gateway, base_slot } => {
+                let account = VerifiedAccount::prove(&root, &gateway, base_slot, &to_nodes(shared_proof));
                 ProvenStore::Evm(account.map_err(refusal(id))?)
             }
-            None => ProvenStore::Native(root.0),
+            CounterpartyStore::CometBft(store) => ProvenStore::CometBft { app_hash: root.0, store: store.clone() },
         };
         Ok(Self { time, store })
     }
@@ -59,8 +60,8 @@ impl Verifier {
     pub fn member(&self, id: &ClientId, path: &Path, value: &[u8; 32], proof: &[Vec<u8>]) -> Result<(), HandlerError> {
         match &self.store {
             ProvenStore::Evm(account) => account.verify_membership(path, value, &to_nodes(proof)).map_err(refusal(id)),
-            ProvenStore::Native(root) => single(proof)
-                .and_then(|proof| Ok(jmt::verify_membership(root, &path.to_bytes(), value, proof)?))
+            ProvenStore::CometBft { app_hash, store } => single(proof)
+                .and_then(|proof| Ok(store.verify_membership(app_hash, path, value, proof)?))
                 .map_err(refusal(id)),
         }
     }
@@ -69,9 +70,9 @@ impl Verifier {
     pub fn absent(&self, id: &ClientId, path: &Path, proof: &[Vec<u8>]) -> Result<(), HandlerError> {
         match &self.store {
             ProvenStore::Evm(account) => account.verify_absence(path, &to_nodes(proof)).map_err(refusal(id)),
-            ProvenStore::Native(root) => single(proof)
-                .and_then(|proof| Ok(jmt::verify_absence(root, &path.to_bytes(), proof)?))
-                .map_err(refusal(id)),
+            ProvenStore::CometBft { app_hash, store } => {
+                single(proof).and_then(|proof| Ok(store.verify_absence(app_hash, path, proof)?)).map_err(refusal(id))
+            }
         }
     }
 }
