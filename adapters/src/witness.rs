@@ -22,6 +22,17 @@ pub struct Mark {
     pub hash: Vec<u8>,
 }
 
+/// What a witness has at a height.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// A header.
+    Header(Mark),
+    /// Nothing yet: it is not as far.
+    NotYet,
+    /// Nothing, and it will not have it.
+    Gone,
+}
+
 /// A header that a client came to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Brought {
@@ -83,13 +94,8 @@ pub trait Witness: Send + Sync + 'static {
 
     /// What it has at this height, final as far as it knows, as clients of this type know it. Where it has none though its
     /// newest final block is later than `time`, the time that the header in question bears: that newest block, which
-    /// contradicts it. `None`: nothing yet, or nothing any more.
-    async fn header_at(
-        &self,
-        client: &ClientStatus,
-        height: Height,
-        time: Timestamp,
-    ) -> Result<Option<Mark>, ChainError>;
+    /// contradicts it.
+    async fn header_at(&self, client: &ClientStatus, height: Height, time: Timestamp) -> Result<Seen, ChainError>;
 
     /// Proof that its header at `at`, where [`Witness::header_at`] found it, contradicts another, verified as the client
     /// will. It is built from what the client trusts, or from one of `roots`: earlier states of the client, newest first.

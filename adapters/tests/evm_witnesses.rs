@@ -36,7 +36,7 @@ use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::evm::{EvmChain, HeaderSource};
 use crosspoint_adapters::native::NativeChain;
 use crosspoint_adapters::proven::{AttestedEvidence, Evidence, Proven};
-use crosspoint_adapters::witness::{Against, Mark, Misbehaviour, Witness};
+use crosspoint_adapters::witness::{Against, Mark, Misbehaviour, Seen, Witness};
 use crosspoint_ledger::tx::action::{AttestedSpec, ClientSpec, EthereumPosSpec, QbftSpec};
 use crosspoint_light_proofs::attested::{Attestors, Statement};
 use crosspoint_light_proofs::ethereum_pos::Preset;
@@ -111,7 +111,8 @@ impl Case {
     /// The witness has another header than this brings.
     async fn disagrees(&self) -> Mark {
         let brought = self.witness.brought(&self.root, &self.proven.evidence).unwrap();
-        let has = self.witness.header_at(&self.root, brought.height, self.proven.time).await.unwrap().unwrap();
+        let seen = self.witness.header_at(&self.root, brought.height, self.proven.time).await.unwrap();
+        let Seen::Header(has) = seen else { panic!("{seen:?}") };
         assert_ne!(has, brought);
         has
     }
@@ -163,9 +164,12 @@ async fn two_sealed_blocks_of_a_number_freeze_the_client_before_and_after_one_is
         assert_eq!(brought.height, Height(12));
         assert_eq!(
             same.witnesses()[0].header_at(&case.root, Height(12), case.proven.time).await.unwrap(),
-            Some(brought)
+            Seen::Header(brought)
         );
-        assert_eq!(behind.witnesses()[0].header_at(&case.root, Height(12), case.proven.time).await.unwrap(), None);
+        assert_eq!(
+            behind.witnesses()[0].header_at(&case.root, Height(12), case.proven.time).await.unwrap(),
+            Seen::NotYet
+        );
         let at = case.disagrees().await.height;
         let update = Against::Update(&case.proven.evidence);
         assert!(weak.witnesses()[0].accuse(&case.root, &[], update, at).await.unwrap().is_none(), "one seal of four");
@@ -214,7 +218,7 @@ async fn a_number_that_the_chain_does_not_reach_freezes_the_client_by_a_later_bl
         let brought = case.witness.brought(&case.root, &case.proven.evidence).unwrap();
         assert_eq!(brought.height, Height(1_000_000));
         let waits = behind.witnesses()[0].header_at(&case.root, brought.height, case.proven.time).await.unwrap();
-        assert_eq!(waits, None);
+        assert_eq!(waits, Seen::NotYet);
         let at = case.disagrees().await.height;
         assert_eq!(at, Height(11));
         let evidence = if late {
@@ -255,16 +259,16 @@ async fn a_beacon_node_is_asked_for_the_block_of_any_slot_that_is_final_there() 
     let ask = async |said: Beacon, slot: u64| {
         let source = HeaderSource::EthereumPos(api(vec![beacon(Beacon::default()).await]));
         let chain = over(1, vec![execution.clone()], vec![beacon(said).await], source).await;
-        let found = chain.witnesses()[0].header_at(&client, Height(slot), Timestamp(0)).await;
-        found.unwrap().map(|mark| mark.hash)
+        chain.witnesses()[0].header_at(&client, Height(slot), Timestamp(0)).await.unwrap()
     };
+    let mark = |slot, hash: &[u8]| Seen::Header(Mark { height: Height(slot), hash: hash.to_vec() });
     let blocks = [(20, here), (24, root)];
-    assert_eq!(ask(with(Some(&blocks)), 20).await, Some(here.to_vec()));
-    assert_eq!(ask(with(Some(&blocks)), 21).await, Some(vec![]), "that slot has no block");
-    assert_eq!(ask(with(Some(&blocks)), 25).await, None, "not final yet");
-    let newest = ask(with(None), 24).await;
-    assert!(newest.is_some_and(|hash| hash.len() == 32));
-    assert_eq!(ask(with(None), 20).await, None, "a node that serves light clients alone");
+    assert_eq!(ask(with(Some(&blocks)), 20).await, mark(20, here.as_slice()));
+    assert_eq!(ask(with(Some(&blocks)), 21).await, mark(21, &[]), "that slot has no block");
+    assert_eq!(ask(with(Some(&blocks)), 25).await, Seen::NotYet, "not final yet");
+    assert_eq!(ask(with(None), 24).await, mark(24, root.as_slice()));
+    assert_eq!(ask(with(None), 20).await, Seen::Gone, "a node that serves light clients alone");
+    assert_eq!(ask(with(Some(&blocks)), 19).await, Seen::Gone, "a node that began from a later checkpoint");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,7 +318,7 @@ async fn two_final_blocks_of_a_slot_freeze_the_client_before_and_after_one_is_tr
         let case = Case::new(native, client, &chain).await;
         let at = case.disagrees().await.height;
         assert_eq!(at, Height(24), "a slot");
-        assert_eq!(case.witness.header_at(&case.root, Height(25), case.proven.time).await.unwrap(), None);
+        assert_eq!(case.witness.header_at(&case.root, Height(25), case.proven.time).await.unwrap(), Seen::NotYet);
         let update = Against::Update(&case.proven.evidence);
         assert!(
             weak.witnesses()[0].accuse(&case.root, &[], update, at).await.unwrap().is_none(),

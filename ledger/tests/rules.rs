@@ -15,7 +15,7 @@ use crosspoint_ledger::code;
 use crosspoint_ledger::events::{Event, Outcome};
 use crosspoint_ledger::handlers::client::join_evidence;
 use crosspoint_ledger::query::{ClientView, HoldView, ProposalView};
-use crosspoint_ledger::tx::action::{Action, ClientSpec, Limits, NewDenom, NewMember, Role};
+use crosspoint_ledger::tx::action::{Action, AttestedSpec, ClientSpec, Limits, NewDenom, NewMember, Role};
 use crosspoint_ledger::tx::message::{ClaimItem, Message, ProvenClaim};
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
@@ -392,6 +392,32 @@ fn evidence_from_before_a_re_anchoring_does_not_freeze_again() {
     chain.refused("bob", evidence, code::CLIENT);
     let view: ClientView = chain.query("/client", b"attested-0");
     assert!(!view.frozen);
+}
+
+#[test]
+fn attestors_that_come_anew_need_an_epoch_that_never_was() {
+    let mut evm = Evm::new();
+    let mut chain = Chain::linked(&evm);
+    let refused = |chain: &mut Chain, spec: AttestedSpec| {
+        let action = Action::ReanchorClient { client: attested(), spec: Box::new(ClientSpec::Attested(spec)) };
+        let events = chain.ok("mall", Message::Propose { action: Box::new(action) });
+        let Event::ProposalCreated { proposal, .. } = events[0].clone() else { panic!("{events:?}") };
+        chain.refused("marketing", Message::Approve { proposal }, code::INVALID)
+    };
+    evm.mine(chain.now + 1);
+    let same = evm.spec();
+    let fewer = AttestedSpec { attestors: same.attestors[1..].to_vec(), threshold: 2, ..same.clone() };
+    let log = refused(&mut chain, fewer.clone());
+    assert!(log.contains("above that") && log.contains("replayed"), "{log}");
+    let decide = |chain: &mut Chain, spec| {
+        chain.decide(Action::ReanchorClient { client: attested(), spec: Box::new(ClientSpec::Attested(spec)) });
+    };
+    decide(&mut chain, AttestedSpec { epoch: same.epoch + 1, ..fewer.clone() });
+    // Back to those of before, by their old epoch or by the new one: their hand-over could come again.
+    for epoch in [same.epoch, same.epoch + 1] {
+        refused(&mut chain, AttestedSpec { epoch, ..same.clone() });
+    }
+    decide(&mut chain, AttestedSpec { epoch: same.epoch + 2, ..same });
 }
 
 #[test]

@@ -69,8 +69,8 @@
 //! - Whatever comes from outside is bounded before it is read: lengths, counts, depths. Nothing panics.
 //! - `check_misbehaviour` and `check_conflict` answer `Ok(())` when the evidence proves that the chain
 //!   contradicts itself; the caller then freezes the client. Only quorums can freeze.
-//! - The time of a header may be ahead of `now` for [`checkpoint`] and [`attested`] clients: their signers
-//!   are the clock of their chain. [`tendermint`] clients bound the drift.
+//! - A header whose time is too far ahead of `now` is no update: each client bounds the drift, the widest (an hour) being
+//!   that of [`attested`], whose signers are the clock of their chain. Evidence may be from ahead.
 
 pub mod attested;
 pub mod checkpoint;

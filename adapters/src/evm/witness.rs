@@ -19,7 +19,10 @@ use crate::error::ChainError;
 use crate::http::label;
 use crate::observer::RpcObserver;
 use crate::proven::Evidence;
-use crate::witness::{Against, Mark, Misbehaviour, Witness, distinct, headers, roots};
+use crate::witness::{Against, Mark, Misbehaviour, Seen, Witness, distinct, headers, roots};
+
+/// How many slots in a row may be without a block for a witness to say that one is.
+const MAX_EMPTY_SLOTS: u64 = 8;
 
 /// The witnesses in the settings, as they serve for this source of headers.
 pub(super) fn witnesses(
@@ -57,14 +60,19 @@ struct NodeWitness {
 
 impl NodeWitness {
     /// The block it has at a height, once it is final for this node; its newest final one, if that is below and yet later.
-    async fn block(&self, height: Height, time: Timestamp) -> Result<Option<block::Block>, ChainError> {
+    async fn block(&self, height: Height, time: Timestamp) -> Result<Seen, ChainError> {
         self.rpc
             .each(|session| async move {
                 let (_, finalized) = block::head(session, self.finality).await?;
-                if finalized.header.number < height.0 {
-                    return Ok((finalized.tip().time > time).then_some(finalized));
-                }
-                block::block(session, BlockId::Number(height)).await
+                let found = if finalized.header.number >= height.0 {
+                    block::block(session, BlockId::Number(height)).await?
+                } else if finalized.tip().time > time {
+                    Some(finalized)
+                } else {
+                    return Ok(Seen::NotYet);
+                };
+                let mark = found.map(|block| Mark { height: block.tip().height, hash: block.hash.to_vec() });
+                Ok(mark.map_or(Seen::Gone, Seen::Header))
             })
             .await
     }
@@ -113,9 +121,8 @@ impl Witness for NodeWitness {
         }
     }
 
-    async fn header_at(&self, _: &ClientStatus, height: Height, time: Timestamp) -> Result<Option<Mark>, ChainError> {
-        let found = self.block(height, time).await?;
-        Ok(found.map(|block| Mark { height: block.tip().height, hash: block.hash.to_vec() }))
+    async fn header_at(&self, _: &ClientStatus, height: Height, time: Timestamp) -> Result<Seen, ChainError> {
+        self.block(height, time).await
     }
 
     async fn accuse(
@@ -125,11 +132,12 @@ impl Witness for NodeWitness {
         against: Against<'_>,
         at: Height,
     ) -> Result<Option<Misbehaviour>, ChainError> {
-        let Some(block) = self.block(at, Timestamp(u64::MAX)).await? else { return Ok(None) };
+        let Seen::Header(Mark { hash, .. }) = self.block(at, Timestamp(u64::MAX)).await? else { return Ok(None) };
+        let Ok(hash) = B256::try_from(hash.as_slice()) else { return Ok(None) };
         // Attestors vouch for a block by itself; seals are believed from a block that is trusted.
         let attested = matches!(self.source, HeaderSource::Attested(_)).then_some(client);
         for root in attested.into_iter().chain(roots(client, known, against)) {
-            if let Some(header) = self.signed(root, at, block.hash).await? {
+            if let Some(header) = self.signed(root, at, hash).await? {
                 return Ok(headers(header, against));
             }
         }
@@ -154,9 +162,9 @@ impl Witness for BeaconWitness {
         mark_of(client, evidence.update.as_ref()?)
     }
 
-    async fn header_at(&self, _: &ClientStatus, height: Height, _: Timestamp) -> Result<Option<Mark>, ChainError> {
-        let found = self.api.first_some(|node| async move { block_at(node, height.0).await }).await?;
-        Ok(found.map(|root| Mark { height, hash: root.map(|root| root.to_vec()).unwrap_or_default() }))
+    async fn header_at(&self, _: &ClientStatus, height: Height, _: Timestamp) -> Result<Seen, ChainError> {
+        let found = self.api.first_some(|node| async move { block_at(node, height.0).await.map(Some) }).await?;
+        Ok(found.unwrap_or(Seen::Gone))
     }
 
     async fn accuse(
@@ -184,21 +192,28 @@ impl Witness for BeaconWitness {
     }
 }
 
-/// The root of the block that a node has at a slot, once it is final there: `Some(None)` if that slot has none. `None`: it is
-/// not final yet, or this node does not say which blocks it has.
-async fn block_at(node: Node<'_>, slot: u64) -> Result<Option<Option<B256>>, ChainError> {
+/// The block that a node has at a slot, once it is final there; a mark without a root if that slot has none.
+async fn block_at(node: Node<'_>, slot: u64) -> Result<Seen, ChainError> {
     let Some(finalized) = node.finality_update().await?.finalized_header.map(|header| header.beacon) else {
-        return Ok(None);
+        return Ok(Seen::NotYet);
     };
+    let mark = |hash: Vec<u8>| Seen::Header(Mark { height: Height(slot), hash });
     match slot.cmp(&finalized.slot) {
-        Ordering::Greater => Ok(None),
-        Ordering::Equal => Ok(Some(Some(finalized.root()))),
-        Ordering::Less => match node.block_root(slot).await? {
-            Some(root) => Ok(Some(Some(root))),
-            // A node without this resource has no blocks at all.
-            None => Ok(node.block_root(finalized.slot).await?.map(|_| None)),
-        },
+        Ordering::Greater => return Ok(Seen::NotYet),
+        Ordering::Equal => return Ok(mark(finalized.root().to_vec())),
+        Ordering::Less => {}
     }
+    if let Some(root) = node.block_root(slot).await? {
+        return Ok(mark(root.to_vec()));
+    }
+    // The slot is empty only if the node has blocks of that time: one without this resource has none, one that began from a
+    // checkpoint none of before.
+    for before in (slot.saturating_sub(MAX_EMPTY_SLOTS)..slot).rev() {
+        if node.block_root(before).await?.is_some() {
+            return Ok(mark(vec![]));
+        }
+    }
+    Ok(Seen::Gone)
 }
 
 /// The finalized header that an encoded update brings.

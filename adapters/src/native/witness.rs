@@ -12,7 +12,7 @@ use super::{checkpoint, tendermint as blocks};
 use crate::chain::{ClientStatus, ClientType};
 use crate::error::ChainError;
 use crate::proven::Evidence;
-use crate::witness::{Against, Mark, Misbehaviour, Witness, distinct, headers, roots};
+use crate::witness::{Against, Mark, Misbehaviour, Seen, Witness, distinct, headers, roots};
 
 /// One node.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ impl NativeWitness {
     }
 
     /// What it has at a height, as clients of this type know it.
-    async fn mark(&self, client: &ClientStatus, height: Height) -> Result<Option<Mark>, ChainError> {
+    async fn mark(&self, client: &ClientStatus, height: Height) -> Result<Seen, ChainError> {
         let found = match client.client_type {
             ClientType::Checkpoint => {
                 checkpoint::checkpoint(&self.endpoint, height).await.map(|signed| signed.checkpoint.digest().to_vec())
@@ -91,11 +91,12 @@ impl NativeWitness {
                     Hash::None => vec![],
                 })
             }
-            ClientType::Attested | ClientType::Qbft | ClientType::EthereumPos => return Ok(None),
+            ClientType::Attested | ClientType::Qbft | ClientType::EthereumPos => return Ok(Seen::Gone),
         };
         match found {
-            Ok(hash) => Ok(Some(Mark { height, hash })),
-            Err(ChainError::NotYet(_) | ChainError::NotFound { .. } | ChainError::Pruned { .. }) => Ok(None),
+            Ok(hash) => Ok(Seen::Header(Mark { height, hash })),
+            Err(ChainError::NotYet(_)) => Ok(Seen::NotYet),
+            Err(ChainError::NotFound { .. } | ChainError::Pruned { .. }) => Ok(Seen::Gone),
             Err(error) => Err(error),
         }
     }
@@ -121,16 +122,11 @@ impl Witness for NativeWitness {
         }
     }
 
-    async fn header_at(
-        &self,
-        client: &ClientStatus,
-        height: Height,
-        time: Timestamp,
-    ) -> Result<Option<Mark>, ChainError> {
+    async fn header_at(&self, client: &ClientStatus, height: Height, time: Timestamp) -> Result<Seen, ChainError> {
         let newest = self.endpoint.status().await?.latest;
         if newest.height < height {
             // Times rise with heights: a block above this one is not from before it.
-            return if newest.time > time { self.mark(client, newest.height).await } else { Ok(None) };
+            return if newest.time > time { self.mark(client, newest.height).await } else { Ok(Seen::NotYet) };
         }
         self.mark(client, height).await
     }

@@ -154,11 +154,19 @@ fn next_generation(
     now: Timestamp,
 ) -> Result<(LightClient, Consensus), HandlerError> {
     let (next, consensus) = client::anchor(spec, client.state.generation().saturating_add(1), now)?;
-    if client.state.same_counterparty(&next) {
-        Ok((next, consensus))
-    } else {
-        fail(format!("client {id} follows another chain or store; that never changes"))
+    if !client.state.same_counterparty(&next) {
+        return fail(format!("client {id} follows another chain or store; that never changes"));
     }
+    if let (LightClient::Attested(old), LightClient::Attested(new)) = (&client.state, &next) {
+        let same = old.attestors == new.attestors;
+        if new.epoch < old.epoch || (new.epoch == old.epoch && !same) {
+            let (epoch, above) = (old.epoch, if same { "at least" } else { "above" });
+            return fail(format!(
+                "client {id} is at attestor epoch {epoch}; these attestors need one {above} that: what was signed under an epoch that comes again could be replayed"
+            ));
+        }
+    }
+    Ok((next, consensus))
 }
 
 fn reanchor(

@@ -14,7 +14,8 @@ pub use rotation::{Rotation, SignedRotation, verify_rotation};
 pub use set::{Attestors, AttestorsError, MAX_ATTESTORS, MAX_PAST, PastAttestors};
 pub use statement::{Header, Statement};
 pub use verify::{
-    AttestedError, ClientState, ConsensusState, Latest, check_conflict, check_misbehaviour, verify_update,
+    AttestedError, ClientState, ConsensusState, Latest, MAX_CLOCK_DRIFT, check_conflict, check_misbehaviour,
+    verify_update,
 };
 
 pub use crate::signature::SigningKey;

@@ -9,6 +9,10 @@ use super::statement::{Header, Statement};
 use crate::evm::{ExecutionHeader, HeaderError};
 use crate::signature::SignatureError;
 
+/// By how many seconds a header's time may be ahead of `now`. Attestors are the clock of their chain, so it is wide; but a
+/// header from far ahead would lie beyond all that a witness knows, and keep its client from expiring.
+pub const MAX_CLOCK_DRIFT: u64 = 3_600;
+
 /// The newest header the client trusts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -176,6 +180,14 @@ pub enum AttestedError {
         /// The client's.
         trusted: Timestamp,
     },
+    /// The header's time is further ahead of `now` than [`MAX_CLOCK_DRIFT`].
+    #[error("the header's time {time} is too far ahead of {now}")]
+    FromTheFuture {
+        /// The header's time.
+        time: Timestamp,
+        /// The time given.
+        now: Timestamp,
+    },
     /// The new attestor set is not one.
     #[error(transparent)]
     Attestors(#[from] AttestorsError),
@@ -194,7 +206,7 @@ pub enum AttestedError {
 /// Believed iff the client is neither frozen nor expired; chain, genesis and epoch are the client's;
 /// the statement extends the client's newest header; at least `threshold` attestors signed, strictly
 /// ascending; and the header given hashes to what was attested, has its number, and a time that does
-/// not decrease.
+/// not decrease and is at most [`MAX_CLOCK_DRIFT`] ahead of `now`.
 pub fn verify_update(
     client: &ClientState,
     header: &Header,
@@ -214,6 +226,9 @@ pub fn verify_update(
     let execution = attested_header(header)?;
     if execution.time < client.latest.time {
         return Err(AttestedError::TimeDecreases { found: execution.time, trusted: client.latest.time });
+    }
+    if execution.time.0 > now.0.saturating_add(MAX_CLOCK_DRIFT) {
+        return Err(AttestedError::FromTheFuture { time: execution.time, now });
     }
     let latest = Latest {
         number: execution.number,

@@ -102,6 +102,14 @@ pub enum PosError {
         /// The number of its execution block.
         number: Height,
     },
+    /// The finalized block's time is ahead of `now`, though its slot is not.
+    #[error("the finalized block's time {time} is ahead of {now}")]
+    FromTheFuture {
+        /// Its time.
+        time: Timestamp,
+        /// The time given.
+        now: Timestamp,
+    },
     /// Too far ahead: a committee between was not shown.
     #[error("the finalized header of slot {0} is more than one period ahead; give an update between")]
     Skipped(u64),
@@ -134,7 +142,7 @@ fn finalized(network: &Network, header: &LightClientHeader) -> Result<Finalized,
 ///
 /// Believed iff the update is valid by the sync protocol from that state (`validate_light_client_update`), at least two
 /// thirds of the committee signed, it proves a finalized header with an execution state, and slot, number and time
-/// of that rise.
+/// of that rise, the time not above `now`.
 pub fn verify_update(
     client: &ClientState,
     trusted: &ConsensusState,
@@ -144,6 +152,9 @@ pub fn verify_update(
     let found = verify_header(client, trusted, header, now)?;
     let Latest { slot, number, time, .. } = found.latest;
     let latest = client.latest;
+    if time > now {
+        return Err(PosError::FromTheFuture { time, now });
+    }
     // A block later in the chain has a higher number and a later time.
     if slot <= latest.slot || number <= latest.number || time <= latest.time || slot <= trusted.slot {
         return Err(PosError::NotAbove { slot, number });

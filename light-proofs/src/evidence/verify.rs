@@ -205,13 +205,10 @@ fn contradictions(source: &BTreeMap<Claim, Shown>, destination: &BTreeMap<Claim,
             return Err(EvidenceError::new("destination", Fault::Contradiction(one, other)));
         }
     }
-    let sent = source.get(&Claim::Sent).filter(|sent| !sent.listed);
-    match (sent, source.get(&Claim::Ended)) {
-        (Some(sent), Some(ended)) if sent.header >= ended.header => {
-            Err(EvidenceError::new("source", Fault::Contradiction(Claim::Ended, Claim::Sent)))
-        }
-        _ => Ok(()),
-    }
+    let (Some(sent), Some(ended)) = (source.get(&Claim::Sent), source.get(&Claim::Ended)) else { return Ok(()) };
+    // The list still has it when it is gone; but a list that has it later says nothing of before.
+    let before = if sent.listed { sent.header <= ended.header } else { sent.header < ended.header };
+    if before { Ok(()) } else { Err(EvidenceError::new("source", Fault::Contradiction(Claim::Ended, Claim::Sent))) }
 }
 
 fn registered(
@@ -224,6 +221,12 @@ fn registered(
         return Ok(None);
     };
     registered::check(&proven.at, value, clients, other).map(Some)
+}
+
+/// Received, and then not acknowledged: before it was received no packet is.
+fn is_held(destination: &SideFindings) -> bool {
+    let [received, open] = [Claim::Received, Claim::NotAcknowledged].map(|claim| destination.shown.get(&claim));
+    received.zip(open).is_some_and(|(received, open)| received.header <= open.header)
 }
 
 fn outcome(
@@ -242,7 +245,7 @@ fn outcome(
         Some(Acknowledgement::Error) => Outcome::Refundable,
         None if is_final && ended => Outcome::Refunded,
         None if is_final => Outcome::Refundable,
-        None if destination.shows(Claim::Received) && destination.shows(Claim::NotAcknowledged) => Outcome::Held,
+        None if is_held(destination) => Outcome::Held,
         None if missed.is_some() && source.shows(Claim::Sent) && !ended => Outcome::UnderWay,
         None => Outcome::Unclear,
     }

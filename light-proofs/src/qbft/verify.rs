@@ -124,8 +124,8 @@ pub fn anchor(client: ClientState, rlp: &[u8], now: Timestamp) -> Result<(Client
 }
 
 /// Whether two headers prove that the chain contradicts itself: both are believed, each from the consensus state at
-/// its `trusted_height`, and they are two blocks of one number, or the higher one is not the later one. `Ok` means
-/// proven: freeze. One block sealed in two rounds has one hash, so it is no conflict.
+/// its `trusted_height`, and they are two blocks of one number, or the higher one is the earlier one. `Ok` means proven:
+/// freeze. Chains with several blocks in a second give them one time. One block sealed in two rounds has one hash, so it is no conflict.
 pub fn check_misbehaviour(
     client: &ClientState,
     (one, one_trusted): (&Header, &ConsensusState),
@@ -153,8 +153,8 @@ pub fn check_conflict(
 fn conflict(one: &Latest, other: &Latest) -> Result<(), QbftError> {
     let contradict = match one.number.cmp(&other.number) {
         Ordering::Equal => one.hash != other.hash,
-        Ordering::Greater => one.time <= other.time,
-        Ordering::Less => one.time >= other.time,
+        Ordering::Greater => one.time < other.time,
+        Ordering::Less => one.time > other.time,
     };
     if contradict { Ok(()) } else { Err(QbftError::NoConflict) }
 }

@@ -2,9 +2,9 @@ use crate::attested_world::{BASE, NOW, STORE, attest, header_rlp, list, receipt,
 use crate::support::{high_s, unhex, vector};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use crosspoint_light_proofs::attested::{
-    AttestedError, Attestors, AttestorsError, ClientState, CodecError, ConsensusState, Header, MAX_HEADER_BYTES,
-    SignedRotation, Statement, check_conflict, check_misbehaviour, decode_nodes, encode_nodes, verify_rotation,
-    verify_update,
+    AttestedError, Attestors, AttestorsError, ClientState, CodecError, ConsensusState, Header, MAX_CLOCK_DRIFT,
+    MAX_HEADER_BYTES, SignedRotation, Statement, check_conflict, check_misbehaviour, decode_nodes, encode_nodes,
+    verify_rotation, verify_update,
 };
 use crosspoint_light_proofs::evm::{ExecutionHeader, HeaderError, VerifiedAccount};
 use crosspoint_light_proofs::mpt::MptError;
@@ -321,4 +321,16 @@ proptest! {
         if let Ok(rotation) = SignedRotation::decode(&bytes) { prop_assert_eq!(rotation.encode(), bytes.clone()); }
         let _ = ExecutionHeader::decode(&bytes);
     }
+}
+
+#[test]
+fn a_header_from_far_ahead_is_no_update() {
+    let (keys, client, _) = world();
+    let now = Timestamp(1_100);
+    let at = |time| {
+        verify_update(&client, &attest(&client, &header_rlp(20, time, B256::repeat_byte(6), 21), 20, &keys), now)
+    };
+    assert_eq!(at(1_100 + MAX_CLOCK_DRIFT).unwrap().0.latest.time, Timestamp(1_100 + MAX_CLOCK_DRIFT));
+    let time = Timestamp(1_101 + MAX_CLOCK_DRIFT);
+    assert_eq!(at(time.0).unwrap_err(), AttestedError::FromTheFuture { time, now });
 }

@@ -1,7 +1,7 @@
 //! Evidence files: what they prove, and that nothing in one can be changed unnoticed.
 
 use crate::chain::{Block, set, validators};
-use crate::evidence_case::{Native, acknowledged, all, record, settled};
+use crate::evidence_case::{Native, acknowledged, all, evidence, paid_after_it_was_open, record, settled};
 use crosspoint_light_proofs::evidence::{
     AckRecord, Anchor, ChainEvidence, Claim, Evidence, EvidenceError, Fault, Outcome, TendermintAnchor, verify,
 };
@@ -181,11 +181,22 @@ fn trust_begins_where_the_auditor_says() {
 }
 
 #[test]
+fn what_was_open_before_it_was_received_is_not_held() {
+    let packet = record().packet();
+    let file = evidence(Native::attested().source(&packet, false), None, paid_after_it_was_open(&packet));
+    assert_eq!(verify(&file, &[]).unwrap().outcome, Outcome::Unclear);
+}
+
+#[test]
 fn claims_that_contradict_each_other_prove_nothing() {
     let evidence = settled();
     // The commitment standing after it was gone.
     let back = Native::attested().source_that_comes_back(&record().packet());
     let error = verify(&Evidence { source: back, ..evidence.clone() }, &[]).unwrap_err();
+    assert_eq!((error.at.as_str(), *error.why), ("source", Fault::Contradiction(Claim::Ended, Claim::Sent)));
+    // Gone before it was sent, and listed while it stands.
+    let later = Native::attested().source_listed_later(&record().packet());
+    let error = verify(&Evidence { source: later, ..evidence.clone() }, &[]).unwrap_err();
     assert_eq!((error.at.as_str(), *error.why), ("source", Fault::Contradiction(Claim::Ended, Claim::Sent)));
     // The same thing twice.
     let ChainEvidence::Attested(mut twice) = evidence.destination.clone() else { panic!("attested") };

@@ -152,6 +152,15 @@ impl Native {
 
     /// The same when only the list of packets sent still shows it.
     pub(crate) fn source_by_list(&self, packet: &Packet) -> ChainEvidence {
+        self.listed(packet, true)
+    }
+
+    /// The list shows it while it stands; an earlier header, of before it was sent, shows that it does not.
+    pub(crate) fn source_listed_later(&self, packet: &Packet) -> ChainEvidence {
+        self.listed(packet, false)
+    }
+
+    fn listed(&self, packet: &Packet, gone: bool) -> ChainEvidence {
         let (key, commitment) = (packet.commitment_path().to_bytes(), packet.commitment());
         let other = |i: u64| {
             outbox::leaf(
@@ -166,17 +175,27 @@ impl Native {
         let head = later.iter().fold(first, |head, root| outbox::next_head(&head, root));
         let (head_key, mut state) = (b"outbox/attested-0/sent".to_vec(), crowd());
         state.insert(head_key.clone(), head.to_vec());
-        let mut header = self.header(30, 1_100, &state, &[(Claim::Ended, key.clone()), (Claim::Sent, head_key)]);
-        header.proofs[1].key = key.into();
-        header.proofs[1].value = Some(Bytes::copy_from_slice(&commitment));
-        header.proofs[1].outbox = Some(OutboxPath {
+        let mut claims = vec![(Claim::Sent, head_key)];
+        let mut headers = vec![];
+        if gone {
+            claims.insert(0, (Claim::Ended, key.clone()));
+        } else {
+            headers.push(self.header(11, 1_000, &state, &[(Claim::Ended, key.clone())]));
+            state.insert(key.clone(), commitment.to_vec());
+        }
+        let mut header = self.header(30, 1_100, &state, &claims);
+        let sent = header.proofs.last_mut().unwrap();
+        sent.key = key.into();
+        sent.value = Some(Bytes::copy_from_slice(&commitment));
+        sent.outbox = Some(OutboxPath {
             previous_head,
             count: 3,
             index: 2,
             siblings: outbox::prove(&leaves, &[2]),
             later_roots: later.to_vec(),
         });
-        ChainEvidence::Tendermint(Box::new(TendermintSide { anchor: self.anchor(), headers: vec![header] }))
+        headers.push(header);
+        ChainEvidence::Tendermint(Box::new(TendermintSide { anchor: self.anchor(), headers }))
     }
 }
 
@@ -243,13 +262,28 @@ fn storage(stored: &[(Vec<u8>, [u8; 32])], claims: &[(Claim, Vec<u8>)]) -> (B256
 
 /// An attested chain whose gateway stores these values, at a time.
 pub(crate) fn evm(secs: u64, stored: &[(Vec<u8>, [u8; 32])], claims: &[(Claim, Vec<u8>)]) -> ChainEvidence {
+    ChainEvidence::Attested(AttestedSide { anchor: anchor(), headers: vec![attested(20, secs, stored, claims)] })
+}
+
+/// Where a packet is received and claimed, and a header of before shows that it was not yet acknowledged.
+pub(crate) fn paid_after_it_was_open(packet: &Packet) -> ChainEvidence {
+    let (stored, mut claims) = answered(packet, &AckRecord::Claimed { preimage: PREIMAGE });
+    let (_, answer) = claims.pop().unwrap();
+    let before = attested(20, 1_040, &[], &[(Claim::NotAcknowledged, answer)]);
+    ChainEvidence::Attested(AttestedSide {
+        anchor: anchor(),
+        headers: vec![before, attested(21, 1_050, &stored, &claims)],
+    })
+}
+
+fn attested(number: u64, secs: u64, stored: &[(Vec<u8>, [u8; 32])], claims: &[(Claim, Vec<u8>)]) -> AttestedHeader {
     let (state_root, account, proofs) = storage(stored, claims);
-    let (anchor, rlp) = (anchor(), rlp(20, secs, state_root));
-    let statement = anchor.statement(Height(20), keccak256(&rlp));
+    let (anchor, rlp) = (anchor(), rlp(number, secs, state_root));
+    let statement = anchor.statement(Height(number), keccak256(&rlp));
     let mut signed: Vec<_> = keys().iter().take(2).map(|key| (key.address(), statement.sign(key))).collect();
     signed.sort_by_key(|(address, _)| *address);
     let signatures = signed.into_iter().map(|(_, signature)| signature).collect();
-    ChainEvidence::Attested(AttestedSide { anchor, headers: vec![AttestedHeader { rlp, signatures, account, proofs }] })
+    AttestedHeader { rlp, signatures, account, proofs }
 }
 
 /// What the destination's contract stores and shows of a packet that was acknowledged.
@@ -427,7 +461,7 @@ pub(crate) mod beacon {
     }
 }
 
-fn evidence(source: ChainEvidence, ack: Option<AckRecord>, destination: ChainEvidence) -> Evidence {
+pub(crate) fn evidence(source: ChainEvidence, ack: Option<AckRecord>, destination: ChainEvidence) -> Evidence {
     Evidence { format: FORMAT.into(), packet: record(), ack, source, destination }
 }
 

@@ -204,7 +204,7 @@ fn contradicting_headers_freeze_and_another_round_of_one_block_does_not() {
         assert_eq!(check(&one, &other_round), Err(QbftError::NoConflict));
         let minority = Block { signers: fork.signers[..2].to_vec(), ..fork.clone() };
         assert!(matches!(check(&one, &minority), Err(QbftError::QuorumNotReached { .. })));
-        let higher_but_earlier = Block::new(encoding, 13, 1_050, &trusted.validators);
+        let higher_but_earlier = Block::new(encoding, 13, 1_049, &trusted.validators);
         assert_eq!(check(&one, &higher_but_earlier), Ok(()));
         assert_eq!(check(&higher_but_earlier, &one), Ok(()));
         assert_eq!(check(&one, &Block { time: 1_051, ..higher_but_earlier.clone() }), Err(QbftError::NoConflict));
@@ -246,5 +246,17 @@ proptest! {
         rlp.truncate(len - cut % 3);
         let _ = anchor(client(block.encoding), &rlp, NOW);
         let _ = ExtraData::decode(block.encoding, &rlp);
+    }
+}
+
+#[test]
+fn blocks_of_one_second_do_not_contradict_each_other() {
+    for encoding in ENCODINGS {
+        let start = genesis(encoding);
+        let (client, state) = (start.client(), start.consensus());
+        let at = |number, time| Block::new(encoding, number, time, &keys(4)).update(&start);
+        let check = |one: &Header, other: &Header| check_misbehaviour(&client, (one, &state), (other, &state), NOW);
+        assert_eq!(check(&at(11, 1_001), &at(12, 1_001)), Err(QbftError::NoConflict));
+        assert_eq!(check(&at(11, 1_002), &at(12, 1_001)), Ok(()));
     }
 }

@@ -184,8 +184,8 @@ impl Step<'_> {
         Ok(())
     }
 
-    pub(crate) fn put_looked(&mut self, route: &Route, looked: Looked) -> Result<(), JournalError> {
-        self.batch.put_cf(self.journal.cf(Cf::Meta)?, keys::looked(route), encode(Cf::Meta, &looked)?);
+    pub(crate) fn put_looked(&mut self, route: &Route, looked: &Looked) -> Result<(), JournalError> {
+        self.batch.put_cf(self.journal.cf(Cf::Meta)?, keys::looked(route), encode(Cf::Meta, looked)?);
         Ok(())
     }
 

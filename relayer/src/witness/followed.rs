@@ -1,115 +1,167 @@
 //! Headers that others brought to the client and followed at once, so that nobody saw them as its newest: whoever forges
 //! a header would do that. The destination's final blocks tell of each; each is compared, however late.
 
-use super::{About, Verdict, Witnesses};
+use super::{ANSWER_LIMIT, About, Verdict, Witnesses};
 use crate::journal::JournalError;
 use crate::shared::{RelayError, lock};
-use crosspoint_adapters::chain::{ClientStatus, Head};
+use crosspoint_adapters::chain::ClientStatus;
 use crosspoint_adapters::error::ChainError;
-use crosspoint_adapters::witness::{Against, Brought};
+use crosspoint_adapters::witness::{Against, Brought, Seen};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// For how many seconds after its time a header is waited for that no witness has.
-const PATIENCE: u64 = 600;
+/// For how many seconds after its time a header is waited for that no witness has yet: far longer than any chain takes to
+/// make a block final.
+const PATIENCE: u64 = 3 * 3_600;
+/// Most headers that wait to be compared; above that the oldest are let go.
+const MAX_WAITING: usize = 4_096;
 /// After how many blocks it is written down how far was looked. What is looked through twice does no harm.
 const WRITE_EVERY: u64 = 100;
 
-/// Up to which block of the destination the updates of a client were compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How far the updates of a client were compared.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Looked {
     generation: u64,
+    /// All before is read, and compared but for what waits.
     block: Height,
-    /// What is in the journal.
+    /// What no witness has told of yet, oldest first, each with the block above which it was found.
+    #[serde(skip)]
+    waiting: VecDeque<(Height, Brought)>,
+    /// The block in the journal.
     #[serde(skip)]
     written: Height,
+    /// When to go on.
+    #[serde(skip)]
+    rests_until: Option<Instant>,
+}
+
+/// What came of comparing one header.
+enum Compared {
+    Agrees,
+    Later,
+    /// No witness answers at all.
+    Silence,
+    Disputed(String),
 }
 
 impl Witnesses {
     /// Compares what was brought to the client since the last look. What is in dispute of it, in words.
     pub(super) async fn look_back(&self, client: &ClientStatus) -> Result<Option<String>, RelayError> {
         let Some(head) = self.shared.view(&self.route.dest_chain).head else { return Ok(self.standing()) };
-        let looked = self.looked(client, head.finalized.height)?;
-        let rests = lock(&self.state).look_again.is_some_and(|at| Instant::now() < at);
-        if rests || looked.block >= head.finalized.height {
+        let newest = head.finalized.height;
+        let mut looked = self.looked(client, newest)?;
+        if looked.rests_until.is_some_and(|until| Instant::now() < until) {
             return Ok(self.standing());
         }
-        let last = looked.block.0.saturating_add(self.shared.config.scan_blocks);
-        let to = Height(last).min(head.finalized.height);
-        let verdict = self.look(client, looked.block.next(), to, head).await?;
-        let done = matches!(verdict, Some(Verdict::Open(_)));
-        if !done || to == head.finalized.height {
+        if looked.block < newest {
+            let to = Height(looked.block.0.saturating_add(self.shared.config.scan_blocks)).min(newest);
+            let updates = self.updates(client, looked.block.next(), to).await?;
+            looked.waiting.extend(updates.into_iter().map(|update| (looked.block, update)));
+            looked.block = to;
+        }
+        let disputed = self.compare_waiting(client, &mut looked.waiting, head.latest.time).await?;
+        if looked.block == newest {
             let wait = Duration::from_millis(self.shared.config.client_poll_ms);
-            lock(&self.state).look_again = Instant::now().checked_add(wait);
+            looked.rests_until = Instant::now().checked_add(wait);
         }
-        match verdict {
-            Some(Verdict::Disputed(why)) => Ok(Some(why)),
-            Some(Verdict::Open(_)) => {
-                if self.standing().is_some() {
-                    tracing::info!(route = %self.route, "the dispute about what was brought is settled");
-                    self.settle(None);
-                }
-                self.move_on(looked, to).await?;
-                Ok(None)
-            }
-            None => Ok(self.standing()),
+        let open = disputed.is_none() && looked.waiting.is_empty();
+        self.keep(looked).await?;
+        if open && self.standing().is_some() {
+            tracing::info!(route = %self.route, "the dispute about what was brought is settled");
+            self.settle(None);
         }
+        Ok(disputed.or_else(|| self.standing()))
     }
 
-    /// Compares what was brought in these blocks. `None`: some of it can only be compared later.
-    async fn look(
-        &self,
-        client: &ClientStatus,
-        from: Height,
-        to: Height,
-        head: Head,
-    ) -> Result<Option<Verdict>, RelayError> {
+    /// Whether all that was brought up to this block was compared.
+    pub(super) fn looked_past(&self, block: Height) -> bool {
+        lock(&self.state).looked.as_ref().is_some_and(|looked| looked.block >= block && looked.waiting.is_empty())
+    }
+
+    async fn updates(&self, client: &ClientStatus, from: Height, to: Height) -> Result<Vec<Brought>, RelayError> {
         let chain = &self.route.dest_chain;
-        let updates = match self.shared.call(chain, "updates", self.target.updates(client, from, to)).await {
-            Ok(updates) => updates,
+        match self.shared.call(chain, "updates", self.target.updates(client, from, to)).await {
             Err(ChainError::Pruned { .. } | ChainError::NotFound { .. }) => {
                 tracing::warn!(route = %self.route, %from, %to, "what was brought to the client in blocks that are gone is not compared");
-                return Ok(Some(Verdict::Open(vec![])));
+                Ok(vec![])
             }
-            Err(error) => return Err(error.into()),
-        };
-        for update in &updates {
-            match self.compare_brought(client, update, head.latest.time).await? {
-                Some(Verdict::Open(_)) => {}
-                other => return Ok(other),
-            }
+            other => Ok(other?),
         }
-        Ok(Some(Verdict::Open(vec![])))
     }
 
-    async fn compare_brought(
+    /// Compares what waits, for about as long as one witness is waited for: batches wait meanwhile.
+    async fn compare_waiting(
         &self,
         client: &ClientStatus,
-        update: &Brought,
+        waiting: &mut VecDeque<(Height, Brought)>,
         now: Timestamp,
-    ) -> Result<Option<Verdict>, RelayError> {
-        if lock(&self.state).compared.contains(&update.mark) {
-            return Ok(Some(Verdict::Open(vec![])));
+    ) -> Result<Option<String>, RelayError> {
+        let started = Instant::now();
+        while waiting.len() > MAX_WAITING {
+            waiting.pop_front();
+            tracing::warn!(route = %self.route, "more headers wait for witnesses than are kept; the oldest is not compared");
         }
-        let answers = self.ask_all(client, update.mark.height, update.time).await;
-        let answered = !answers.is_empty();
-        let newest = update.mark.height == client.marked_height();
-        let against = if newest { Against::Trusted } else { Against::Followed };
-        let mut agreeing = vec![];
-        for (at, mark) in answers {
-            match mark {
-                Some(mark) if mark == update.mark => {
-                    self.agrees(at, mark);
-                    agreeing.push(at);
+        let mut later = VecDeque::new();
+        let mut disputed = None;
+        while started.elapsed() < ANSWER_LIMIT
+            && let Some((above, update)) = waiting.pop_front()
+        {
+            match self.compare_brought(client, &update).await? {
+                Compared::Agrees => {}
+                Compared::Later | Compared::Silence if now.since(update.time) > PATIENCE => {
+                    tracing::warn!(route = %self.route, height = %update.mark.height, "no witness told of a header that the client was brought");
                 }
-                Some(mark) => return self.contradicted(at, client, mark, against).await.map(Some),
-                None => {}
+                Compared::Later => later.push_back((above, update)),
+                Compared::Silence => {
+                    waiting.push_front((above, update));
+                    break;
+                }
+                Compared::Disputed(why) => {
+                    disputed = Some(why);
+                    later.push_back((above, update));
+                    break;
+                }
             }
         }
-        // One that lags behind will have it yet; one that dropped it will not.
-        let gone = answered && now.since(update.time) > PATIENCE;
-        Ok((!agreeing.is_empty() || gone).then_some(Verdict::Open(agreeing)))
+        later.append(waiting);
+        *waiting = later;
+        Ok(disputed)
+    }
+
+    async fn compare_brought(&self, client: &ClientStatus, update: &Brought) -> Result<Compared, RelayError> {
+        if lock(&self.state).compared.contains(&update.mark) {
+            return Ok(Compared::Agrees);
+        }
+        let newest = update.mark.height == client.marked_height();
+        let against = if newest { Against::Trusted } else { Against::Followed };
+        let answers = self.ask_all(client, update.mark.height, update.time).await;
+        let silence = answers.is_empty();
+        let (mut agrees, mut gone) = (false, !silence && answers.len() == self.prover.witnesses().len());
+        for (at, seen) in answers {
+            match seen {
+                Seen::Header(mark) if mark == update.mark => {
+                    self.agrees(at, mark);
+                    agrees = true;
+                }
+                Seen::Header(mark) => {
+                    return Ok(match self.contradicted(at, client, mark, against).await? {
+                        Verdict::Disputed(why) => Compared::Disputed(why),
+                        Verdict::Open(_) => Compared::Later,
+                    });
+                }
+                Seen::NotYet => gone = false,
+                Seen::Gone => {}
+            }
+        }
+        Ok(if agrees || gone {
+            Compared::Agrees
+        } else if silence {
+            Compared::Silence
+        } else {
+            Compared::Later
+        })
     }
 
     /// What is in dispute of what was brought.
@@ -118,28 +170,32 @@ impl Witnesses {
         state.dispute.as_ref().filter(|dispute| dispute.about == About::Followed).map(|dispute| dispute.why.clone())
     }
 
-    /// Up to where was looked; at first, and after another anchor, up to the newest final block.
+    /// How far was looked; at first, and after another anchor, up to the newest final block.
     fn looked(&self, client: &ClientStatus, newest: Height) -> Result<Looked, JournalError> {
-        let generation = client.generation;
-        let known = lock(&self.state).looked;
+        let known = lock(&self.state).looked.clone();
         let known = match known {
             Some(known) => Some(known),
-            None => self.shared.journal.looked(&self.route)?.map(|looked| Looked { written: looked.block, ..looked }),
+            None => self.shared.journal.looked(&self.route)?,
         };
-        let looked = known.filter(|looked| looked.generation == generation);
-        let looked = looked.unwrap_or(Looked { generation, block: newest, written: Height(0) });
-        lock(&self.state).looked = Some(looked);
-        Ok(looked)
+        let generation = client.generation;
+        Ok(known.filter(|looked| looked.generation == generation).unwrap_or_else(|| Looked {
+            generation,
+            block: newest,
+            waiting: VecDeque::new(),
+            written: Height(0),
+            rests_until: None,
+        }))
     }
 
-    async fn move_on(&self, looked: Looked, to: Height) -> Result<(), JournalError> {
-        let mut next = Looked { block: to, ..looked };
-        if to.0.saturating_sub(looked.written.0) >= WRITE_EVERY {
-            next.written = to;
-            let route = self.route.clone();
-            self.shared.journal.step::<(), JournalError>(move |step| step.put_looked(&route, next)).await?;
+    /// Keeps it; in the journal, once in a while, as far as nothing waits.
+    async fn keep(&self, mut looked: Looked) -> Result<(), JournalError> {
+        let done = looked.waiting.front().map_or(looked.block, |(above, _)| *above);
+        if done.0.saturating_sub(looked.written.0) >= WRITE_EVERY {
+            looked.written = done;
+            let (route, kept) = (self.route.clone(), Looked { block: done, ..looked.clone() });
+            self.shared.journal.step::<(), JournalError>(move |step| step.put_looked(&route, &kept)).await?;
         }
-        lock(&self.state).looked = Some(next);
+        lock(&self.state).looked = Some(looked);
         Ok(())
     }
 }

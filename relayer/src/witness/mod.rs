@@ -14,7 +14,7 @@ use crate::shared::{Halt, RelayError, Shared, lock};
 use crosspoint_adapters::chain::{Chain, ClientStatus};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::proven::Proven;
-use crosspoint_adapters::witness::{Against, Mark, Witness};
+use crosspoint_adapters::witness::{Against, Mark, Seen, Witness};
 use crosspoint_protocol::ids::{Height, Timestamp};
 pub(crate) use followed::Looked;
 use std::collections::{BTreeMap, VecDeque};
@@ -51,10 +51,8 @@ struct State {
     dispute: Option<Dispute>,
     /// Headers that a witness has too, newest last.
     compared: VecDeque<Mark>,
-    /// Up to where the updates of the client were looked through; `None`: not read from the journal yet.
+    /// How far the updates of the client were looked through; `None`: not read from the journal yet.
     looked: Option<Looked>,
-    /// When that is to be gone on with.
-    look_again: Option<Instant>,
     /// For what evidence was submitted: once is enough.
     shown: Option<(u64, Mark)>,
     /// Witnesses that did not answer, and until when they are not asked.
@@ -66,6 +64,9 @@ struct State {
 struct Dispute {
     witness: usize,
     about: About,
+    /// The state in dispute, and the destination's newest block when it was found.
+    state: ClientStatus,
+    found_at: Height,
     generation: u64,
     why: String,
 }
@@ -159,8 +160,8 @@ impl Witnesses {
     async fn compare_trusted(&self, client: &ClientStatus) -> Result<Verdict, RelayError> {
         let height = client.marked_height();
         let mut agreeing = vec![];
-        for (at, mark) in self.ask_all(client, height, client.trusted.time).await {
-            let Some(mark) = mark else { continue };
+        for (at, seen) in self.ask_all(client, height, client.trusted.time).await {
+            let Seen::Header(mark) = seen else { continue };
             if mark.height == height && self.trusts(client, &mark).await? {
                 self.agrees(at, mark);
                 agreeing.push(at);
@@ -182,8 +183,8 @@ impl Witnesses {
         let brought = self.prover.witnesses().iter().find_map(|witness| witness.brought(client, &proven.evidence));
         let Some(brought) = brought else { return Ok(Verdict::Open(vec![])) };
         let mut agreeing = vec![];
-        for (at, mark) in self.ask_all(client, brought.height, proven.time).await {
-            let Some(mark) = mark else { continue };
+        for (at, seen) in self.ask_all(client, brought.height, proven.time).await {
+            let Seen::Header(mark) = seen else { continue };
             if mark != brought {
                 return self.contradicted(at, client, mark, Against::Update(&proven.evidence)).await;
             }
@@ -201,7 +202,11 @@ impl Witnesses {
         agreeing: &[usize],
     ) -> Result<bool, RelayError> {
         match dispute.about {
-            About::Trusted => return Ok(agreeing.contains(&dispute.witness)),
+            // Once another header has followed it, only looking back tells whether the client was deceived.
+            About::Trusted => {
+                let gone_by = same_state(&dispute.state, client) || self.looked_past(dispute.found_at);
+                return Ok(agreeing.contains(&dispute.witness) && gone_by);
+            }
             About::Followed => return Ok(false), // by looking back again
             About::Update => {}
         }
@@ -216,8 +221,8 @@ impl Witnesses {
         }
     }
 
-    /// What those witnesses have that answer, all asked at once. `None`: no such block yet, or any more.
-    async fn ask_all(&self, client: &ClientStatus, height: Height, time: Timestamp) -> Vec<(usize, Option<Mark>)> {
+    /// What those witnesses have that answer, all asked at once.
+    async fn ask_all(&self, client: &ClientStatus, height: Height, time: Timestamp) -> Vec<(usize, Seen)> {
         let ask = |(at, witness): (usize, &Arc<dyn Witness>)| {
             let witness = Arc::clone(witness);
             async move { Some((at, self.ask(at, witness.as_ref(), client, height, time).await?)) }
@@ -233,7 +238,7 @@ impl Witnesses {
         client: &ClientStatus,
         height: Height,
         time: Timestamp,
-    ) -> Option<Option<Mark>> {
+    ) -> Option<Seen> {
         let (route, name, now) = (&self.route, witness.name(), Instant::now());
         let paused = lock(&self.state).paused.get(&at).is_some_and(|until| now < *until);
         if !paused {
@@ -244,11 +249,11 @@ impl Witnesses {
                 answer.unwrap_or_else(late)
             };
             match self.shared.call(&route.source_chain, "witness", answer).await {
-                Ok(Some(mark)) => return Some(Some(mark)),
-                Ok(None) => {
+                Ok(Seen::Header(mark)) => return Some(Seen::Header(mark)),
+                Ok(nothing) => {
                     tracing::debug!(%route, witness = name, %height, "a witness has no such block");
                     self.count(at, Testimony::Silent);
-                    return Some(None);
+                    return Some(nothing);
                 }
                 Err(error) => {
                     tracing::warn!(%route, witness = name, %error, "a witness does not answer");
@@ -282,7 +287,11 @@ impl Witnesses {
         };
         let (name, source, height) = (witness.name(), &self.route.source_chain, mark.height);
         let why = format!("witness {name} of {source} has block {height} as 0x{}; {what}", hex::encode(&mark.hash));
-        let dispute = Dispute { witness: at, about, generation: client.generation, why };
+        let head = self.shared.call(&self.route.dest_chain, "head", self.target.head()).await;
+        // Not known is never looked past.
+        let found_at = head.map_or(Height(u64::MAX), |head| head.latest.height);
+        let (state, generation) = (client.clone(), client.generation);
+        let dispute = Dispute { witness: at, about, state, found_at, generation, why };
         let subject = (client.generation, mark);
         let shown = lock(&self.state).shown.as_ref() == Some(&subject);
         if shown {
