@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 use warp::http::StatusCode;
-use warp::reply::Response;
 use warp::{Filter, Reply};
 
 /// A vector file as JSON; `None`, with a word on standard error, if the vectors are not there.

@@ -38,7 +38,7 @@ impl BeaconNode {
         let blocks = Blocks::of(anvil);
         let genesis_time = blocks.up_to(0).await?[0].timestamp - 1;
         let chain = Arc::new(Chain { blocks, genesis_time, said: Mutex::default() });
-        let stage = Stage::new();
+        let stage = Stage::default();
         let (told, node) = (stage.clone(), Arc::clone(&chain));
         let url = saying(move || {
             let (role, node) = (told.role(), Arc::clone(&node));

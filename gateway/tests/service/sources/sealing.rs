@@ -42,7 +42,7 @@ struct Chain {
 impl SealingNode {
     pub async fn start(anvil: Url) -> Result<Self> {
         let chain = Arc::new(Chain { blocks: Blocks::of(anvil), keys: keys(100), sealed: Mutex::default() });
-        let stage = Stage::new();
+        let stage = Stage::default();
         let (told, node) = (stage.clone(), Arc::clone(&chain));
         let route = warp::post().and(warp::body::json()).then(move |request: Value| {
             let (role, node) = (told.role(), Arc::clone(&node));
