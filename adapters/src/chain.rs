@@ -333,6 +333,11 @@ pub trait Chain: Send + Sync + 'static {
     /// A client update alone, to keep a client from expiring.
     async fn prove_update(&self, client: &ClientStatus) -> Result<Proven, ChainError>;
 
+    /// Whether what is proven here moves clients of this type: not if this chain's headers are believed by another source.
+    fn moves(&self, _client: ClientType) -> bool {
+        true
+    }
+
     /// Other sources of this chain's headers, to compare with what clients of it believe.
     fn witnesses(&self) -> &[Arc<dyn Witness>] {
         &[]

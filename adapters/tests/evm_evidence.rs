@@ -17,6 +17,8 @@ mod common;
 mod evm_support;
 #[path = "../../light-proofs/tests/proofs/sealed_chain.rs"]
 mod sealed_chain;
+#[path = "source_support/seals.rs"]
+mod seals;
 mod source_support;
 #[path = "../../light-proofs/tests/proofs/support.rs"]
 mod support;
@@ -24,7 +26,7 @@ mod support;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alloy::consensus::Header as EvmHeader;
-use alloy::primitives::{B256, U256, b256};
+use alloy::primitives::B256;
 use beacon_chain::{Block, Execution, PERIOD, SIZE, network};
 use common::{EvmState, connected_to, eventually, evm_gateway, evm_state, inbound};
 use crosspoint_adapters::chain::{
@@ -39,7 +41,7 @@ use crosspoint_light_proofs::ethereum_pos::Preset;
 use crosspoint_light_proofs::evidence::{
     AckRecord, Anchor, ChainEvidence, Claim, Evidence, FORMAT, Findings, Outcome, PacketRecord, verify,
 };
-use crosspoint_light_proofs::qbft::{Encoding, SealedHeader};
+use crosspoint_light_proofs::qbft::Encoding;
 use crosspoint_light_proofs::signature::SigningKey;
 use crosspoint_protocol::ack::{self, Acknowledgement, UNIVERSAL_ERROR_ACK};
 use crosspoint_protocol::amount::Amount;
@@ -50,7 +52,6 @@ use serde_json::{Value, json};
 use source_support::{Beacon, api, beacon, block_json, evm, proof_of};
 
 const CHAIN: u64 = 31_337;
-const MIX_HASH: B256 = b256!("63746963616c2062797a616e74696e65206661756c7420746f6c6572616e6365");
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
@@ -111,17 +112,7 @@ fn heights(found: &Findings) -> Vec<u64> {
 /// A header sealed by these validators, and its hash.
 fn sealed(header: &EvmHeader, validators: &[SigningKey]) -> (B256, EvmHeader) {
     let block = sealed_chain::Block::new(Encoding::Qbft, header.number, header.timestamp, validators);
-    let with = |seals: &[[u8; 65]]| EvmHeader {
-        extra_data: block.extra(seals).into(),
-        mix_hash: MIX_HASH,
-        difficulty: U256::from(1),
-        ..header.clone()
-    };
-    let read = |header: &EvmHeader| SealedHeader::decode(Encoding::Qbft, &alloy_rlp::encode(header)).unwrap();
-    let digest = read(&with(&[])).digest;
-    let seals: Vec<_> = validators.iter().map(|key| sealed_chain::seal(key, &digest)).collect();
-    let header = with(&seals);
-    (read(&header).hash, header)
+    seals::sealed(header.clone(), &block)
 }
 
 /// An adapter over a node with these sealed blocks; it has the states from `kept` on.

@@ -13,21 +13,15 @@ mod beacon_chain;
 mod common;
 #[path = "../../light-proofs/tests/proofs/sealed_chain.rs"]
 mod sealed_chain;
+#[path = "source_support/seals.rs"]
+mod seals;
 mod source_support;
-
-/// What the sealed chain asks for.
-mod support {
-    use crosspoint_light_proofs::signature::SigningKey;
-
-    pub(crate) fn keys(n: u8) -> Vec<SigningKey> {
-        let mut keys: Vec<_> = (1..=n).map(|i| SigningKey::from_bytes([i; 32]).unwrap()).collect();
-        keys.sort_by_key(SigningKey::address);
-        keys
-    }
-}
+#[allow(dead_code)]
+#[path = "../../light-proofs/tests/proofs/support.rs"]
+mod support;
 
 use alloy::consensus::Header as EvmHeader;
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256};
 use beacon_chain::{Execution, SIZE, network};
 use common::{EVM_CHAIN, attested, attestor, connected_to, evm_gateway, evm_state};
 use crosspoint_adapters::attestor::{AttestorPool, PoolSettings};
@@ -40,7 +34,7 @@ use crosspoint_adapters::witness::{Against, Mark, Misbehaviour, Seen, Witness};
 use crosspoint_ledger::tx::action::{AttestedSpec, ClientSpec, EthereumPosSpec, QbftSpec};
 use crosspoint_light_proofs::attested::{Attestors, Statement};
 use crosspoint_light_proofs::ethereum_pos::Preset;
-use crosspoint_light_proofs::qbft::{Encoding, SealedHeader};
+use crosspoint_light_proofs::qbft::Encoding;
 use crosspoint_protocol::ids::{ClientId, Height, Timestamp};
 use sealed_chain::Block;
 use serde_json::{Value, json};
@@ -53,21 +47,11 @@ fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// A header that nodes can write, with this block's number, time, root and seals.
-fn sealed_header(block: &Block) -> EvmHeader {
-    let mut header = EvmHeader {
-        number: block.number,
-        timestamp: block.time,
-        state_root: block.root,
-        difficulty: U256::ONE,
-        mix_hash: sealed_chain::MIX_HASH,
-        extra_data: block.extra(&[]).into(),
-        ..EvmHeader::default()
-    };
-    let digest = SealedHeader::decode(Encoding::Qbft, &alloy_rlp::encode(&header)).unwrap().digest;
-    let seals: Vec<_> = block.signers.iter().map(|key| sealed_chain::seal(key, &digest)).collect();
-    header.extra_data = block.extra(&seals).into();
-    header
+/// A header that nodes can write, with this block's number, time, root and seals; and its hash.
+fn sealed_header(block: &Block) -> (B256, EvmHeader) {
+    let header =
+        EvmHeader { number: block.number, timestamp: block.time, state_root: block.root, ..EvmHeader::default() };
+    seals::sealed(header, block)
 }
 
 /// A node of a sealed chain.
@@ -75,8 +59,7 @@ async fn sealed(blocks: &[Block]) -> Url {
     let served: Vec<(u64, Value)> = blocks
         .iter()
         .map(|block| {
-            let header = sealed_header(block);
-            let hash = SealedHeader::decode(Encoding::Qbft, &alloy_rlp::encode(&header)).unwrap().hash;
+            let (hash, header) = sealed_header(block);
             (block.number, block_json(hash, &header))
         })
         .collect();
@@ -148,7 +131,7 @@ async fn two_sealed_blocks_of_a_number_freeze_the_client_before_and_after_one_is
             encoding: Encoding::Qbft,
             gateway: evm_gateway(),
             base_slot: B256::ZERO,
-            header: alloy_rlp::encode(sealed_header(&honest[0])).into(),
+            header: alloy_rlp::encode(sealed_header(&honest[0]).1).into(),
             trusting_period: 86_400,
         });
         let dir = tempfile::tempdir().unwrap();
@@ -202,7 +185,7 @@ async fn a_number_that_the_chain_does_not_reach_freezes_the_client_by_a_later_bl
             encoding: Encoding::Qbft,
             gateway: evm_gateway(),
             base_slot: B256::ZERO,
-            header: alloy_rlp::encode(sealed_header(&forged[0])).into(),
+            header: alloy_rlp::encode(sealed_header(&forged[0]).1).into(),
             trusting_period: 86_400,
         });
         let dir = tempfile::tempdir().unwrap();

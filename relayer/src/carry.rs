@@ -105,6 +105,14 @@ impl Carrier {
         if self.halted(&client).await? {
             return Ok(false);
         }
+        if !self.prover.moves(client.client_type) {
+            let (id, kind, chain) = (&client.client, client.client_type.as_str(), &self.route.source_chain);
+            let why = format!(
+                "client {id} is of type {kind}, the settings of {chain} name another header_source: nothing is carried to it from here"
+            );
+            self.shared.update_route(&self.route, |state| state.last_error = Some(why));
+            return Ok(false);
+        }
         if self.needs_refresh(&client) {
             return self.refresh(&client).await.map(|()| true);
         }
@@ -164,6 +172,8 @@ impl Carrier {
         let halt = match (client.frozen, expired) {
             (true, _) => Some(Halt::Frozen),
             (false, true) => Some(Halt::Expired),
+            // Witnesses are for the source in the settings: of another one's headers they know nothing.
+            (false, false) if !self.prover.moves(client.client_type) => None,
             (false, false) => self.witnesses.dispute(client).await?.map(|why| Halt::Disputed { why }),
         };
         let halted = halt.is_some();

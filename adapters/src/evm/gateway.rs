@@ -295,6 +295,10 @@ impl Chain for EvmChain {
         self.prove_client_update(client).await
     }
 
+    fn moves(&self, client: ClientType) -> bool {
+        self.source.as_ref().is_some_and(|source| source.client_type() == client)
+    }
+
     fn witnesses(&self) -> &[Arc<dyn Witness>] {
         &self.witnesses
     }

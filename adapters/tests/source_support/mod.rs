@@ -1,6 +1,10 @@
 //! Nodes that say what they are told: beacon nodes, and an execution node.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod nodes;
+
+pub use nodes::{Beacon, beacon, block_json, serve};
+
 use crate::common::{EvmState, evm_gateway};
 use alloy::consensus::Header as EvmHeader;
 use alloy::primitives::{Address, B256};
@@ -8,13 +12,11 @@ use crosspoint_adapters::evm::beacon::BeaconApi;
 use crosspoint_adapters::evm::{EvmChain, EvmSettings, Finality, HeaderSource};
 use crosspoint_protocol::ids::Height;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 use warp::http::StatusCode;
-use warp::reply::Response;
 use warp::{Filter, Reply};
 
 /// A vector file as JSON; `None`, with a word on standard error, if the vectors are not there.
@@ -26,66 +28,6 @@ pub fn vector(path: &str) -> Option<Value> {
         return None;
     };
     Some(serde_json::from_str(&text).unwrap())
-}
-
-pub async fn serve<F>(routes: F) -> Url
-where
-    F: Filter<Extract = (Response,), Error = Infallible> + Clone + Send + Sync + 'static,
-{
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-    tokio::spawn(warp::serve(routes).incoming(listener).run());
-    url
-}
-
-/// What a beacon node has.
-#[derive(Clone, Default)]
-pub struct Beacon {
-    /// By the root of their block.
-    pub bootstraps: BTreeMap<B256, Value>,
-    pub updates: BTreeMap<u64, Value>,
-    pub finality: Option<Value>,
-    /// Blocks by slot, for those who ask beyond the light-client part.
-    pub blocks: Option<BTreeMap<u64, B256>>,
-}
-
-impl Beacon {
-    fn answer(&self, path: &str, query: &str, accept: Option<&str>) -> Response {
-        if accept != Some("application/json") {
-            return StatusCode::NOT_ACCEPTABLE.into_response();
-        }
-        if let Some(slot) = path.strip_prefix("/eth/v1/beacon/headers/") {
-            let root = self.blocks.as_ref().and_then(|blocks| blocks.get(&slot.parse().ok()?));
-            let found = root.map(|root| json!({ "data": { "root": root, "canonical": true } }));
-            return found.map_or_else(
-                || StatusCode::NOT_FOUND.into_response(),
-                |found| warp::reply::json(&found).into_response(),
-            );
-        }
-        let path = path.strip_prefix("/eth/v1/beacon/light_client/").unwrap_or_default();
-        let found = match (path, path.strip_prefix("bootstrap/")) {
-            ("finality_update", _) => self.finality.clone(),
-            ("updates", _) => {
-                let period = query.strip_prefix("start_period=").and_then(|rest| rest.strip_suffix("&count=1"));
-                let update = period.and_then(|period| self.updates.get(&period.parse().ok()?));
-                Some(json!(update.into_iter().collect::<Vec<_>>()))
-            }
-            (_, Some(root)) => root.parse().ok().and_then(|root: B256| self.bootstraps.get(&root).cloned()),
-            (_, None) => None,
-        };
-        found.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |found| warp::reply::json(&found).into_response())
-    }
-}
-
-/// A beacon node's standard light-client API.
-pub async fn beacon(beacon: Beacon) -> Url {
-    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
-    let route = warp::get().and(warp::path::full()).and(query).and(warp::header::optional::<String>("accept")).map(
-        move |path: warp::path::FullPath, query: String, accept: Option<String>| {
-            beacon.answer(path.as_str(), &query, accept.as_deref())
-        },
-    );
-    serve(route.recover(|_| async { Ok::<_, Infallible>(StatusCode::BAD_REQUEST.into_response()) }).unify()).await
 }
 
 /// How a beacon node answers anything.
@@ -130,12 +72,6 @@ pub fn proof_of(states: &[EvmState], method: &str, params: &Value) -> Option<Val
         "address": evm_gateway(), "balance": "0x0", "codeHash": B256::ZERO, "nonce": "0x1",
         "storageHash": B256::ZERO, "accountProof": state.account_proof, "storageProof": slots.collect::<Vec<_>>(),
     }))
-}
-
-/// A header as nodes write it.
-pub fn block_json(hash: B256, header: &EvmHeader) -> Value {
-    let header = alloy::rpc::types::Header { hash, inner: header.clone(), total_difficulty: None, size: None };
-    serde_json::to_value(header).unwrap()
 }
 
 /// An adapter over an execution node with these blocks, that answers other questions as told: by an error, if the

@@ -20,7 +20,7 @@ pub struct SendRequest {
     pub from: ChainId,
     /// The receiver's chain.
     pub to: ChainId,
-    /// The client on the payer's chain; needed only if several lead to the receiver's.
+    /// The client on the payer's chain; needed only if several that this service can carry lead to the receiver's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<ClientId>,
     /// What, as the payer's chain names it.

@@ -6,7 +6,7 @@ use crate::api::service::IdempotencyKey;
 use crate::api::types::{SendRequest, TransferView};
 use crate::client::{Client, ClientError};
 use crate::keys::KeyName;
-use crosspoint_protocol::ids::ChainId;
+use crosspoint_protocol::ids::{ChainId, ClientId};
 use crosspoint_relayer::life::Stage;
 use crosspoint_relayer::route::PacketId;
 use futures::StreamExt;
@@ -37,6 +37,8 @@ pub struct BatchOptions {
     pub from: ChainId,
     /// The receiver's chain.
     pub to: ChainId,
+    /// The client on the payer's chain to send through; needed only if several lead to the receiver's.
+    pub client: Option<ClientId>,
     /// Seconds to the timeout.
     pub timeout_seconds: Option<u64>,
     /// Seconds from the timeout to the claim deadline.
@@ -53,7 +55,8 @@ impl BatchOptions {
     pub fn digest(&self, rows: &Rows) -> String {
         let fields = [self.payer.as_str(), self.from.as_str(), self.to.as_str()].map(str::as_bytes);
         let [payer, from, to] = fields.map(|f| crosspoint_protocol::sha256(&[f]));
-        hex::encode(crosspoint_protocol::sha256(&[&rows.digest, &payer, &from, &to]))
+        let client = self.client.as_ref().map_or("", ClientId::as_str);
+        hex::encode(crosspoint_protocol::sha256(&[&rows.digest, &payer, &from, &to, client.as_bytes()]))
     }
 }
 
@@ -224,7 +227,7 @@ async fn send_row(
         payer: options.payer.clone(),
         from: options.from.clone(),
         to: options.to.clone(),
-        client: None,
+        client: options.client.clone(),
         denom: row.denom.clone(),
         amount: row.amount,
         receiver: row.receiver.clone(),

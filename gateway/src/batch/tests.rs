@@ -125,6 +125,7 @@ fn options(parallel: usize) -> BatchOptions {
         payer: "mall".parse().unwrap(),
         from: "crosspoint-1".parse().unwrap(),
         to: "eip155-1".parse().unwrap(),
+        client: None,
         timeout_seconds: None,
         hold_seconds: None,
         parallel,

@@ -9,7 +9,7 @@ use alloy::primitives::{Address as EvmAddress, B256};
 use clap::{Args, Parser, Subcommand};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
-use crosspoint_protocol::ids::{Address, ChainId};
+use crosspoint_protocol::ids::{Address, ChainId, ClientId};
 use crosspoint_protocol::secret::Hashlock;
 use crosspoint_relayer::life::Stage;
 use std::path::PathBuf;
@@ -199,6 +199,9 @@ pub struct SendArgs {
     /// The receiver's chain.
     #[arg(long, value_name = "CHAIN")]
     pub to: ChainId,
+    /// The client on the payer's chain to send through; needed only if several lead to the receiver's.
+    #[arg(long)]
+    pub client: Option<ClientId>,
     /// What to send, as the payer's chain names it.
     #[arg(long)]
     pub denom: Option<Denom>,

@@ -98,6 +98,7 @@ pub(super) async fn send(args: &SendArgs, json: bool) -> Result<(), Failure> {
         payer: args.payer.clone(),
         from: args.from.clone(),
         to: args.to.clone(),
+        client: args.client.clone(),
         timeout_seconds: args.timeout,
         hold_seconds: args.hold,
         parallel: usize::from(args.parallel),

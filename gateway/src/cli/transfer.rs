@@ -27,7 +27,7 @@ pub(super) async fn send(args: &SendArgs, json: bool) -> Result<(), Failure> {
         payer: args.payer.clone(),
         from: args.from.clone(),
         to: args.to.clone(),
-        client: None,
+        client: args.client.clone(),
         denom,
         amount,
         receiver,

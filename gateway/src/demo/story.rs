@@ -233,6 +233,7 @@ async fn batch(stage: &Stage, points: &Denom, count: u32, n: Narrator) -> Result
         payer: "mall".parse()?,
         from: stage.native.clone(),
         to: stage.evm.clone(),
+        client: None,
         timeout_seconds: None,
         hold_seconds: None,
         parallel: 64,

@@ -157,7 +157,7 @@ impl Desk {
                 "memo holds something other than printable ASCII, which is all that chains take".into()
             });
         }
-        let client = pick_client(source.chain.as_ref(), &request).await?;
+        let client = pick_client(source.chain.as_ref(), dest.chain.as_ref(), &request).await?;
         let received = request.denom.received(&client.client, &client.counterparty_client);
         let dest_denom = received.map_err(|e| ServiceError::Invalid(e.to_string()))?.denom().clone();
         let (hashlock, push) = match request.hashlock {
@@ -287,28 +287,52 @@ fn submitted(
     }
 }
 
-/// The client that leads to the receiver's chain.
-async fn pick_client(chain: &dyn Chain, request: &SendRequest) -> Result<ClientStatus, ServiceError> {
-    let all = chain.clients().await?;
-    let mut fitting: Vec<_> = all
+/// The client that leads to the receiver's chain: of several, that of the only pair that this service can carry both ways.
+async fn pick_client(
+    source: &dyn Chain,
+    dest: &dyn Chain,
+    request: &SendRequest,
+) -> Result<ClientStatus, ServiceError> {
+    let all = source.clients().await?;
+    let leading: Vec<_> = all
         .into_iter()
         .filter(|client| client.counterparty_chain == request.to)
         .filter(|client| request.client.as_ref().is_none_or(|wanted| *wanted == client.client))
         .collect();
+    let found = leading.len();
+    let mut fitting = vec![];
+    for client in leading {
+        if carries(source, dest, &client).await? {
+            fitting.push(client);
+        }
+    }
+    let (from, to) = (&request.from, &request.to);
     match (fitting.pop(), fitting.is_empty()) {
         (Some(client), true) if client.frozen => Err(ServiceError::Unavailable(format!(
             "client {} is frozen: nothing can be proven through it, so nothing is sent",
             client.client
         ))),
         (Some(client), true) => Ok(client),
-        (Some(_), false) => Err(ServiceError::Invalid(format!(
-            "several clients lead from {} to {}; name one as `client`",
-            request.from, request.to
+        (Some(_), false) => {
+            Err(ServiceError::Invalid(format!("several clients lead from {from} to {to}; name one as `client`")))
+        }
+        (None, _) if found > 0 => Err(ServiceError::Unavailable(format!(
+            "the clients between {from} and {to} believe other headers than those of this service's header_source: nothing could be proven to them, so nothing is sent"
         ))),
-        (None, _) => Err(ServiceError::Invalid(format!(
-            "no route leads from {} to {}; see `GET /v1/routes`",
-            request.from, request.to
-        ))),
+        (None, _) => Err(ServiceError::Invalid(format!("no route leads from {from} to {to}; see `GET /v1/routes`"))),
+    }
+}
+
+/// Whether what either chain proves moves the pair's client on the other.
+async fn carries(source: &dyn Chain, dest: &dyn Chain, client: &ClientStatus) -> Result<bool, ServiceError> {
+    if !dest.moves(client.client_type) {
+        return Ok(false);
+    }
+    match dest.client(&client.counterparty_client).await {
+        Ok(other) => Ok(source.moves(other.client_type)),
+        // The pair is not complete yet.
+        Err(ChainError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -320,7 +344,7 @@ impl Order<'_> {
             && view.amount == Some(self.request.amount)
             && view.receiver.as_ref() == Some(&self.request.receiver)
             && view.memo.as_ref() == Some(&self.request.memo)
-            && view.id.client == self.client.client;
+            && self.request.client.as_ref().is_none_or(|wanted| *wanted == view.id.client);
         match (same, &self.key, self.request.hashlock) {
             (true, _, _) => Ok(view),
             (false, Some(key), None) => Err(ServiceError::KeyReused(key.as_str().to_owned())),

@@ -24,6 +24,10 @@ use std::time::Instant;
 struct Deaf {
     id: ChainId,
     client: ClientStatus,
+    /// Beside the first.
+    others: Mutex<Vec<ClientStatus>>,
+    /// What its proofs move; `None`: anything.
+    moved: Mutex<Option<ClientType>>,
     refusal: Mutex<Option<ChainError>>,
     used: AtomicBool,
 }
@@ -52,10 +56,13 @@ impl Chain for Deaf {
         Ok(Height(0))
     }
     async fn clients(&self) -> Result<Vec<ClientStatus>, ChainError> {
-        Ok(vec![self.client.clone()])
+        Ok([vec![self.client.clone()], self.others.lock().unwrap().clone()].concat())
     }
     async fn client(&self, _: &ClientId) -> Result<ClientStatus, ChainError> {
         Ok(self.client.clone())
+    }
+    fn moves(&self, client: ClientType) -> bool {
+        self.moved.lock().unwrap().is_none_or(|moved| moved == client)
     }
     async fn stored(&self, _: &Path, _: Height) -> Result<StoredPacket, ChainError> {
         Err(deaf("stored"))
@@ -128,7 +135,14 @@ fn chain(id: &str, other: &str, client: &str, counterparty: &str) -> Arc<Deaf> {
         frozen: false,
         generation: 0,
     };
-    Arc::new(Deaf { id: id.parse().unwrap(), client, refusal: Mutex::default(), used: AtomicBool::new(false) })
+    Arc::new(Deaf {
+        id: id.parse().unwrap(),
+        client,
+        others: Mutex::default(),
+        moved: Mutex::default(),
+        refusal: Mutex::default(),
+        used: AtomicBool::new(false),
+    })
 }
 
 const HERE: &str = "crosspoint-1";
@@ -136,6 +150,7 @@ const THERE: &str = "eip155-31337";
 
 struct World {
     source: Arc<Deaf>,
+    dest: Arc<Deaf>,
     desk: Arc<Desk>,
     _dir: tempfile::TempDir,
 }
@@ -158,7 +173,7 @@ fn world() -> World {
     let desk = Desk::new(DeskParts {
         chains: vec![
             DeskChain { chain: Arc::clone(&source) as _, form: AddressForm::Native, payers },
-            DeskChain { chain: dest, form: AddressForm::Evm, payers: BTreeMap::new() },
+            DeskChain { chain: Arc::clone(&dest) as _, form: AddressForm::Evm, payers: BTreeMap::new() },
         ],
         attestors: vec![],
         relayer,
@@ -167,7 +182,7 @@ fn world() -> World {
         windows: Windows { timeout_seconds: 60, hold_seconds: 600 },
         claim_margin: 1,
     });
-    World { source, desk, _dir: dir }
+    World { source, dest, desk, _dir: dir }
 }
 
 fn request(hashlock: Option<u8>) -> SendRequest {
@@ -269,6 +284,36 @@ async fn what_is_wrong_in_itself_is_told_before_anything_is_sent() {
         assert_eq!(problem.status, 422, "{}", problem.detail);
         assert!(problem.detail.contains(words), "{} does not say `{words}`", problem.detail);
     }
+}
+
+#[tokio::test]
+async fn of_several_pairs_that_is_taken_whose_headers_the_settings_can_prove() {
+    let world = world();
+    let second = ClientStatus {
+        client: "qbft-0".parse().unwrap(),
+        client_type: ClientType::Qbft,
+        ..world.source.client.clone()
+    };
+    world.source.others.lock().unwrap().push(second);
+    let sent = async |moved, hashlock, client: Option<&str>| {
+        *world.dest.moved.lock().unwrap() = moved;
+        let client = client.map(|client| client.parse().unwrap());
+        world.send(SendRequest { client, ..request(Some(hashlock)) }, None).await
+    };
+    // The chain counts locks per client, so two are called alike.
+    assert_eq!(sent(Some(ClientType::Attested), 1, None).await.unwrap().id.client.as_str(), "attested-0");
+    let through = sent(Some(ClientType::Qbft), 2, None).await.unwrap();
+    assert_eq!(through.id.client.as_str(), "qbft-0");
+    // Asked for again after the settings were changed, it is the same transfer.
+    assert_eq!(sent(Some(ClientType::Attested), 2, None).await.unwrap(), through);
+    for client in [None, Some("attested-0")] {
+        let problem = sent(Some(ClientType::EthereumPos), 3, client).await.unwrap_err();
+        assert_eq!(problem.status, 503);
+        assert!(problem.detail.contains("header_source"), "{}", problem.detail);
+    }
+    let problem = sent(None, 3, None).await.unwrap_err();
+    assert!(problem.status == 422 && problem.detail.contains("name one as `client`"), "{}", problem.detail);
+    assert_eq!(sent(None, 3, Some("qbft-0")).await.unwrap().id.client.as_str(), "qbft-0");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crosspoint_adapters::observer::RpcObserver;
 use crosspoint_adapters::signer::Signer;
 use crosspoint_ledger::demo;
 use crosspoint_ledger::engine::{BlockTiming, Seed, Solo, SoloConfig, SoloHandle, Validators};
-use crosspoint_ledger::tx::action::Action;
+use crosspoint_ledger::tx::action::{Action, ClientSpec};
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{Address, ClientId};
 use crosspoint_protocol::window::WindowRules;
@@ -186,6 +186,12 @@ impl LocalNet {
     /// Decides an action on the native chain, as the governors of the demo's genesis do: one proposes, another approves.
     pub async fn govern(&self, action: Action) -> Result<()> {
         setup::govern(&self.native, action).await.map(drop)
+    }
+
+    /// Opens another pair of clients beside the first, with a voucher of SFS of its own: on the native chain the client of
+    /// `spec`, which must get the id `native`, and on the EVM chain its counterpart `evm`.
+    pub async fn open_pair(&self, spec: ClientSpec, native: &ClientId, evm: &ClientId) -> Result<()> {
+        setup::open_pair(self, spec, native, evm).await
     }
 
     /// Lists an ERC-20 of the EVM chain for transfers, and admits its voucher on the native chain.

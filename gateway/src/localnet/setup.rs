@@ -104,16 +104,30 @@ pub(super) async fn open_native_client(
         header: header.rlp(),
         trusting_period: config.trusting_period,
     };
-    let events = govern(native, Action::CreateClient { spec: Box::new(ClientSpec::Attested(spec)) }).await?;
+    create_client(native, ClientSpec::Attested(spec), native_client, evm_client).await
+}
+
+/// Creates a client on the native chain, which must get this id, and registers its counterparty.
+async fn create_client(native: &NativeChain, spec: ClientSpec, client: &ClientId, other: &ClientId) -> Result<()> {
+    let events = govern(native, Action::CreateClient { spec: Box::new(spec) }).await?;
     let created = events.iter().find_map(|event| match event {
         Event::ClientCreated { client, .. } => Some(client),
         _ => None,
     });
-    if created != Some(native_client) {
-        bail!("the native chain made client {created:?}, not {native_client}");
+    if created != Some(client) {
+        bail!("the native chain made client {created:?}, not {client}");
     }
-    let (client, counterparty_client) = (native_client.clone(), evm_client.clone());
+    let (client, counterparty_client) = (client.clone(), other.clone());
     govern(native, Action::RegisterCounterparty { client, counterparty_client }).await.map(drop)
+}
+
+/// Opens another pair of clients: first that on the EVM chain, then that of `spec`.
+pub(super) async fn open_pair(net: &LocalNet, spec: ClientSpec, native: &ClientId, evm: &ClientId) -> Result<()> {
+    let client = client_plan(&net.config, anchor(&net.solo)?, native, evm)?;
+    run(&plan(&net.anvil, client), &evm_key(ADMIN)?, Some(net.manifest.clone()), &mut |_| {})
+        .await
+        .with_context(|| format!("client {evm} cannot be opened"))?;
+    create_client(&net.native, spec, native, evm).await
 }
 
 /// One governor proposes, another approves; the events of the approval, which executes the action.

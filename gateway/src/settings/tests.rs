@@ -118,6 +118,24 @@ fn the_source_of_headers_is_chosen_per_chain() {
 }
 
 #[test]
+fn the_operator_guides_sources_are_valid() {
+    let guide = include_str!("../../../docs/operators.md");
+    let examples: Vec<&str> =
+        guide.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0.trim_end()).collect();
+    let sources: Vec<HeaderSource> = examples
+        .iter()
+        .map(|lines| match &parse(&with_source(lines), &[]).unwrap().chains["ethereum"].kind {
+            ChainKind::Evm(evm) => evm.header_source.clone(),
+            ChainKind::Native(_) => panic!(),
+        })
+        .collect();
+    assert!(
+        matches!(&sources[..], [HeaderSource::Qbft(Encoding::Qbft), HeaderSource::EthereumPos(nodes)] if nodes.len() == 2),
+        "{sources:?}"
+    );
+}
+
+#[test]
 fn what_another_source_needs_is_a_problem() {
     let found = |lines: &str| problems(&with_source(lines), &[]);
     let none = found("header_source = \"ethereum-pos\"");

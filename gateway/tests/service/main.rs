@@ -8,16 +8,29 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::arithmetic_side_effects
+    clippy::arithmetic_side_effects,
+    clippy::print_stderr
 )]
 
 mod attestors;
+#[path = "../../../light-proofs/tests/proofs/beacon_chain.rs"]
+mod beacon_chain;
 mod config;
 mod crashes;
 mod demo;
 mod evidence;
 mod http;
 mod keys;
+#[path = "../../../adapters/tests/source_support/nodes.rs"]
+mod nodes;
 mod process;
+#[path = "../../../light-proofs/tests/proofs/sealed_chain.rs"]
+mod sealed_chain;
+#[path = "../../../adapters/tests/source_support/seals.rs"]
+mod seals;
+mod sources;
 mod stand;
+#[allow(dead_code)]
+#[path = "../../../light-proofs/tests/proofs/support.rs"]
+mod support;
 mod transfers;

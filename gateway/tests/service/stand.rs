@@ -15,6 +15,7 @@ use crosspoint_ledger::engine::BlockTiming;
 use crosspoint_protocol::ids::Address;
 use crosspoint_protocol::sha256;
 use serde_json::Value;
+use url::Url;
 
 use crate::process::{PATIENCE, Ran, Service, command, run, tail, until};
 
@@ -35,6 +36,8 @@ pub struct Stand {
     attestor_ports: Vec<u16>,
     pub service: Option<Service>,
     port: u16,
+    /// Routes that the service must find before it is ready: two for each pair of clients.
+    pub routes: usize,
     pub dir: tempfile::TempDir,
 }
 
@@ -78,6 +81,21 @@ impl Stand {
 
     /// Both chains and three attestors, with keys and settings for a service that does not run yet.
     pub async fn chains() -> Result<Self> {
+        let mut stand = Self::without_attestors().await?;
+        // Their keys are used by processes from here on.
+        stand.net.attestors.retire();
+        stand.attestor_ports = (0..3).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
+        let urls: Vec<String> = stand.attestor_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+        stand.configure(stand.net.anvil.url(), &stand.attested(&urls))?;
+        for index in 0..3 {
+            stand.attestors.push(None);
+            stand.start_attestor(index).await?;
+        }
+        Ok(stand)
+    }
+
+    /// Both chains, with keys for a service that has no settings yet. The attestors are those of the network itself.
+    pub async fn without_attestors() -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let mut config = LocalNetConfig::new(dir.path().join("chains"));
         config.min_hold = 3;
@@ -89,22 +107,13 @@ impl Stand {
         };
         std::fs::create_dir_all(&config.dir)?;
         let net = LocalNet::start(config, |_| {}).await?;
-        // Their keys are used by processes from here on.
-        net.attestors.retire();
         let store = KeyStore::new(dir.path().join("keys")).with_cost(Cost::Light);
         for (name, kind, secret) in secrets()? {
             store.add(&name.parse()?, kind, &Secret::new(secret), &Passphrase::new(PASSPHRASE.into()))?;
         }
         private_file(&dir.path().join("passphrase"), PASSPHRASE)?;
-        let attestor_ports = (0..3).map(|_| free_port()).collect::<Result<Vec<_>>>()?;
         let port = free_port()?;
-        let mut stand = Self { net, attestors: vec![], attestor_ports, service: None, port, dir };
-        std::fs::write(stand.config(), stand.settings()?)?;
-        for index in 0..3 {
-            stand.attestors.push(None);
-            stand.start_attestor(index).await?;
-        }
-        Ok(stand)
+        Ok(Self { net, attestors: vec![], attestor_ports: vec![], service: None, port, routes: 2, dir })
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -119,12 +128,26 @@ impl Stand {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    fn settings(&self) -> Result<String> {
-        let manifest = &self.net.manifest;
-        let gateway = manifest.settings(vec![]).context("no gateway")?;
-        let quoted = |items: Vec<String>| items.iter().map(|i| format!("\"{i}\"")).collect::<Vec<_>>().join(", ");
-        let attestors = self.attestor_ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
-        let addresses = self.net.attestors.keys().iter().map(|key| format!("{:#x}", key.address())).collect();
+    /// The settings of attestors as the source of headers, where these answer.
+    pub fn attested(&self, urls: &[String]) -> String {
+        let quoted = |items: &[String]| items.iter().map(|i| format!("\"{i}\"")).collect::<Vec<_>>().join(", ");
+        let addresses: Vec<String> =
+            self.net.attestors.keys().iter().map(|key| format!("{:#x}", key.address())).collect();
+        format!(
+            "attestors = [{}]\nattestor_addresses = [{}]\nquorum = 2\ngenesis_hash = \"{}\"",
+            quoted(urls),
+            quoted(&addresses),
+            self.net.manifest.genesis_hash
+        )
+    }
+
+    /// Writes the service's settings: with this node of the EVM chain, and these lines on the source of its headers.
+    pub fn configure(&self, node: &Url, source: &str) -> Result<()> {
+        Ok(std::fs::write(self.config(), self.settings(node, source)?)?)
+    }
+
+    fn settings(&self, node: &Url, source: &str) -> Result<String> {
+        let gateway = self.net.manifest.settings(vec![]).context("no gateway")?;
         Ok(format!(
             r#"
 data_dir = "data"
@@ -154,25 +177,19 @@ block_ms = 500
 [chains.ethereum]
 id = "{EVM}"
 kind = "evm"
-endpoints = ["{evm}"]
+endpoints = ["{node}"]
 relayer_key = "relayer-evm"
 payer_keys = ["merchant"]
-block_ms = 400
+block_ms = {block_ms}
 gateway = "{gateway:#x}"
 deployed_at = {deployed_at}
-attestors = [{attestors}]
-attestor_addresses = [{addresses}]
-quorum = 2
-genesis_hash = "{genesis}"
+{source}
 "#,
             port = self.port,
             native = self.net.solo.rpc_url(),
-            evm = self.net.anvil.url(),
+            block_ms = self.net.config.evm_block_time.as_millis(),
             gateway = gateway.gateway,
             deployed_at = gateway.deployed_at,
-            attestors = quoted(attestors),
-            addresses = quoted(addresses),
-            genesis = manifest.genesis_hash,
         ))
     }
 
@@ -230,7 +247,10 @@ genesis_hash = "{genesis}"
         let ready = until("readiness", async || {
             let (status, body) = self.get("/readyz").await?;
             ensure!(status == 200, "{body}");
-            ensure!(self.get("/v1/routes").await?.1.as_array().is_some_and(|routes| routes.len() == 2), "no routes");
+            ensure!(
+                self.get("/v1/routes").await?.1.as_array().is_some_and(|found| found.len() == self.routes),
+                "no routes"
+            );
             Ok(Some(()))
         });
         ready.await.map_err(|e| self.story(e))

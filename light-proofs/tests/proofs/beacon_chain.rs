@@ -32,8 +32,13 @@ pub(crate) fn network(preset: Preset) -> Network {
 }
 
 pub(crate) fn network_of(preset: Preset, forks: Forks) -> Network {
+    network_at(preset, forks, (GENESIS_TIME, 6))
+}
+
+/// One whose genesis is at this time, and whose slots take so many seconds.
+pub(crate) fn network_at(preset: Preset, forks: Forks, clock: (u64, u64)) -> Network {
     let forks = forks.iter().map(|(fork, epoch)| (*fork, *epoch, version(*fork).into())).collect();
-    Network::new(preset, GENESIS_ROOT, (GENESIS_TIME, 6), forks).unwrap()
+    Network::new(preset, GENESIS_ROOT, clock, forks).unwrap()
 }
 
 /// The versions of the minimal preset.
