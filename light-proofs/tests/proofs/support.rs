@@ -6,6 +6,7 @@ use std::fmt::Debug;
 
 #[path = "../../../protocol/tests/vectors/mod.rs"]
 mod vectors_on_disk;
+#[allow(unused_imports)]
 pub(crate) use vectors_on_disk::{vector, vector_bytes, vectors_dir};
 
 /// What was made of the vectors is exactly all there is; asked only where there are any.
