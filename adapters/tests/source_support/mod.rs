@@ -18,7 +18,9 @@ use warp::reply::Response;
 use warp::{Filter, Reply};
 
 #[path = "../../../protocol/tests/vectors/mod.rs"]
+#[allow(clippy::duplicate_mod)]
 mod vectors;
+#[allow(unused_imports)]
 pub use vectors::vector;
 
 pub async fn serve<F>(routes: F) -> Url

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::fmt::Debug;
 
 #[path = "../../../protocol/tests/vectors/mod.rs"]
+#[allow(clippy::duplicate_mod)]
 mod vectors_on_disk;
 #[allow(unused_imports)]
 pub(crate) use vectors_on_disk::{vector, vector_bytes, vectors_dir};
