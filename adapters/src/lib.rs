@@ -17,4 +17,6 @@ pub mod native;
 pub mod observer;
 pub mod proven;
 pub mod signer;
+#[doc(hidden)]
+pub mod told;
 pub mod witness;

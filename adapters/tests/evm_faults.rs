@@ -12,18 +12,14 @@ mod evm_support;
 
 use alloy::primitives::{Bytes, keccak256};
 use alloy::sol_types::SolEvent;
-use crosspoint_adapters::attestor::http::routes;
-use crosspoint_adapters::attestor::service::{AttestorService, AttestorSettings};
-use crosspoint_adapters::attestor::{AttestorPool, PoolSettings};
-use crosspoint_adapters::chain::{
-    Chain, ClientStatus, ClientType, ItemOutcome, LockRequest, PacketEvent, RelayItem, Tip,
-};
+use crosspoint_adapters::attestor::AttestorPool;
+use crosspoint_adapters::chain::{Chain, ClientStatus, ItemOutcome, LockRequest, PacketEvent, RelayItem};
 use crosspoint_adapters::error::ChainError;
 use crosspoint_adapters::evm::contracts::ICrosspointGateway::Sent;
 use crosspoint_adapters::evm::{BASE_SLOT, EvmChain, Finality, HeaderSource};
 use crosspoint_adapters::proven::{Evidence, Proven};
 use crosspoint_adapters::signer::Signer;
-use crosspoint_light_proofs::attested::{Attestors, ClientState, Latest, verify_update};
+use crosspoint_light_proofs::attested::{ClientState, verify_update};
 use crosspoint_light_proofs::evm::VerifiedAccount;
 use crosspoint_light_proofs::signature::SigningKey;
 use crosspoint_protocol::ack::Acknowledgement;
@@ -34,7 +30,7 @@ use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::secret::Preimage;
 use evm_support::native::{client, validators};
 use evm_support::proxy::{Proxy, flip};
-use evm_support::{World, account, key, settings};
+use evm_support::{World, account, attestors, key, settings};
 use serde_json::{Value, json};
 
 /// The client on the native chain that follows the EVM chain, as that chain would keep it.
@@ -47,26 +43,9 @@ struct Follower {
 async fn follower(world: &World) -> Follower {
     let (genesis_hash, latest) = world.chain.trust_anchor().await.unwrap();
     let keys: Vec<SigningKey> = validators(40, 3);
-    let attestors = Attestors::from_unsorted(keys.iter().map(SigningKey::address).collect(), 2).unwrap();
+    let attestors = attestors::set(&keys, 2);
     let dir = tempfile::tempdir().unwrap();
-    let mut endpoints = vec![];
-    for (at, key) in keys.into_iter().enumerate() {
-        let settings = AttestorSettings {
-            chain: world.anvil.chain().clone(),
-            chain_number: world.anvil.chain_number(),
-            genesis_hash,
-            epoch: 0,
-            next: None,
-            endpoint: world.anvil.url().clone(),
-            finality: Finality::Tag,
-            journal: dir.path().join(format!("attestor-{at}")),
-            timeout_ms: 5_000,
-        };
-        let service = AttestorService::start(settings, key).await.unwrap();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        endpoints.push(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap());
-        tokio::spawn(warp::serve(routes(service)).incoming(listener).run());
-    }
+    let endpoints = attestors::serve(world, genesis_hash, &keys, None, dir.path()).await;
     let state = ClientState {
         evm_chain_id: world.anvil.chain_number(),
         genesis_hash,
@@ -86,32 +65,12 @@ async fn follower(world: &World) -> Follower {
 
 impl Follower {
     fn pool(&self, world: &World) -> AttestorPool {
-        AttestorPool::new(PoolSettings {
-            chain: world.anvil.chain().clone(),
-            chain_number: self.state.evm_chain_id,
-            genesis_hash: self.state.genesis_hash,
-            epoch: 0,
-            attestors: self.state.attestors.clone(),
-            endpoints: self.endpoints.clone(),
-            timeout_ms: 5_000,
-        })
-        .unwrap()
+        let ClientState { genesis_hash, attestors, .. } = &self.state;
+        AttestorPool::new(attestors::pool(world, *genesis_hash, attestors.clone(), self.endpoints.clone())).unwrap()
     }
 
     fn status(&self, world: &World) -> ClientStatus {
-        let Latest { number, hash, time, .. } = self.state.latest;
-        ClientStatus {
-            client: client("attested-0"),
-            client_type: ClientType::Attested,
-            counterparty_chain: world.anvil.chain().clone(),
-            counterparty_client: client("checkpoint-0"),
-            trusted: Tip { height: number, time },
-            trusted_hash: hash.to_vec(),
-            signers: Default::default(),
-            trusting_period: self.state.trusting_period,
-            frozen: false,
-            generation: 0,
-        }
+        attestors::follower(world, &self.state.latest)
     }
 
     /// Verifies as the native chain does.

@@ -37,11 +37,7 @@ fn verify_update(solo: &SoloHandle, client: &ClientStatus, proven: &Proven) -> [
     let state = checkpoint::ClientState {
         chain_id: client.counterparty_chain.clone(),
         set_hash: anchor.checkpoint.next_set_hash,
-        latest: checkpoint::Latest {
-            height: anchor.checkpoint.height,
-            time: anchor.checkpoint.time,
-            app_hash: anchor.checkpoint.app_hash,
-        },
+        latest: (&anchor.checkpoint).into(),
         trusting_period: client.trusting_period,
         frozen: false,
         generation: 0,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crosspoint_ledger::app::{App, BlockContext};
 use crosspoint_ledger::demo;
 use crosspoint_ledger::engine::{BlockTiming, Seed, Solo, SoloError, SoloHandle, ValidatorKeys, Validators, testing};
-use crosspoint_light_proofs::checkpoint::{self, ClientState, Latest, SignedCheckpoint};
+use crosspoint_light_proofs::checkpoint::{self, ClientState, Side, SignedCheckpoint};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use engine_support::{Client, PATIENCE, by_hand, config, on_demand, start, transfer};
 use serde_json::json;
@@ -160,12 +160,13 @@ async fn checkpoints_are_those_of_the_headers_and_a_client_believes_them() {
                 checkpoint::verify_update(trusted, &testing::checkpoint_signed_by(&signed, &keys[..2]), now).is_err()
             );
             let other = testing::conflicting_checkpoint(&signed, [9; 32], keys);
-            checkpoint::check_misbehaviour(trusted, &signed, &other).unwrap();
+            let (one, other) = (Side::Signed(&signed), Side::Signed(&other));
+            checkpoint::check_misbehaviour(trusted, &trusted.newest(), one, other, now).unwrap();
         }
         state = Some(ClientState {
             chain_id: signed.checkpoint.chain_id.clone(),
             set_hash: signed.checkpoint.next_set_hash,
-            latest: Latest { height: Height(height), time: now, app_hash: signed.checkpoint.app_hash },
+            latest: (&signed.checkpoint).into(),
             trusting_period: 3_600,
             frozen: false,
             generation: 0,

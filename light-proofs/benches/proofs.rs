@@ -54,7 +54,12 @@ fn checkpoints(c: &mut Criterion) {
         let client = checkpoint::ClientState {
             chain_id: chain_id.clone(),
             set_hash: set.hash(),
-            latest: checkpoint::Latest { height: Height(10), time: Timestamp(1_000), app_hash: [1; 32] },
+            latest: checkpoint::Latest {
+                height: Height(10),
+                time: Timestamp(1_000),
+                app_hash: [1; 32],
+                signed_by: set.hash(),
+            },
             trusting_period: 600,
             frozen: false,
             generation: 0,

@@ -36,7 +36,7 @@
 //! let client = ClientState {
 //!     chain_id: "chain-1".parse()?,
 //!     set_hash: set.hash(),
-//!     latest: Latest { height: Height(10), time: Timestamp(1_000), app_hash: [0; 32] },
+//!     latest: Latest { height: Height(10), time: Timestamp(1_000), app_hash: [0; 32], signed_by: set.hash() },
 //!     trusting_period: 600,
 //!     frozen: false,
 //!     generation: 0,

@@ -9,14 +9,10 @@ use crosspoint_protocol::path::Path;
 use crosspoint_protocol::{ack, sha256};
 use serde_json::Value;
 
+mod vectors;
+
 fn vectors() -> Option<Value> {
-    let dir = std::env::var("CROSSPOINT_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into());
-    let Ok(text) = std::fs::read_to_string(format!("{dir}/ibc-v2/known_answers.json")) else {
-        eprintln!("SKIPPED: no ibc-v2 vectors in {dir}; set CROSSPOINT_VECTORS");
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap())
+    vectors::vector("ibc-v2/known_answers.json")
 }
 
 fn client(v: &Value) -> ClientId {

@@ -16,7 +16,7 @@ use url::Url;
 
 use super::api::{Attestation, AttestationRequest, AttestorStatus, Problem, RotationShare};
 use crate::error::ChainError;
-use crate::http::{self, label};
+use crate::http::{Answer, Http, Lost, label};
 
 /// Most bytes of an attestor's answer: a header of the largest size as hex, and the rest.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -52,12 +52,19 @@ const fn default_timeout_ms() -> u64 {
 #[derive(Debug, Clone)]
 pub struct AttestorPool {
     settings: PoolSettings,
-    http: reqwest::Client,
+    http: Http,
 }
 
 impl AttestorPool {
     /// A pool over these attestors. Nothing is sent yet.
     pub fn new(settings: PoolSettings) -> Result<Self, ChainError> {
+        let http = Http::new(Duration::from_millis(settings.timeout_ms.max(1)))
+            .map_err(|_| ChainError::InvalidRequest(format!("{}: the HTTP client cannot be set up", settings.chain)))?;
+        Self::over(http, settings)
+    }
+
+    /// The same, over this client.
+    pub(crate) fn over(http: Http, settings: PoolSettings) -> Result<Self, ChainError> {
         let (found, needed) = (settings.endpoints.len(), settings.attestors.threshold());
         if found < needed || found > MAX_ENDPOINTS {
             return Err(ChainError::InvalidRequest(format!(
@@ -65,11 +72,6 @@ impl AttestorPool {
                 settings.chain
             )));
         }
-        let timeout = Duration::from_millis(settings.timeout_ms.max(1));
-        let http = http::client(timeout)
-            .timeout(timeout)
-            .build()
-            .map_err(|_| ChainError::InvalidRequest(format!("{}: the HTTP client cannot be set up", settings.chain)))?;
         Ok(Self { settings, http })
     }
 
@@ -269,18 +271,13 @@ impl AttestorPool {
 
     async fn read<T: DeserializeOwned>(&self, endpoint: &Url, request: reqwest::RequestBuilder) -> Result<T, Refusal> {
         let refusal = |detail: String| Refusal { endpoint: label(endpoint), detail };
-        let lost = |error: reqwest::Error| {
-            refusal(if error.is_timeout() { "no answer in time" } else { "no answer" }.to_owned())
-        };
-        let mut response = request.send().await.map_err(lost)?;
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(lost)? {
-            if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
-                return Err(refusal(format!("its answer is longer than {MAX_ANSWER} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let Answer { status, body } = self.http.ask(request, MAX_ANSWER).await.map_err(|lost| {
+            refusal(match lost {
+                Lost::TooLong => format!("its answer is longer than {MAX_ANSWER} bytes"),
+                Lost::Network(_) if lost.is_timeout() => "no answer in time".into(),
+                Lost::Network(_) | Lost::Untold => "no answer".into(),
+            })
+        })?;
         if !status.is_success() {
             let said = serde_json::from_slice::<Problem>(&body).map_or_else(
                 |_| format!("HTTP status {}", status.as_u16()),

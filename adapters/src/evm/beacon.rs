@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use crate::error::ChainError;
-use crate::http::{self, label};
+use crate::http::{Answer, Http, Lost, label};
 use crate::observer::RpcObserver;
 
 /// Most bytes of one answer: an update of mainnet has about 70 kB.
@@ -48,7 +48,7 @@ pub struct BeaconApi {
 struct Inner {
     chain: ChainId,
     nodes: Vec<Url>,
-    http: reqwest::Client,
+    http: Http,
     preferred: AtomicUsize,
     /// Committees by their root.
     committees: Mutex<HashMap<B256, SyncCommittee>>,
@@ -70,6 +70,18 @@ impl BeaconApi {
         timeout: Duration,
         observer: Option<Arc<dyn RpcObserver>>,
     ) -> Result<Self, ChainError> {
+        let http = Http::new(timeout)
+            .map_err(|_| ChainError::InvalidRequest(format!("{chain}: the HTTP client cannot be set up")))?;
+        Self::over(http, chain, nodes, observer)
+    }
+
+    /// The same, over this client.
+    pub(crate) fn over(
+        http: Http,
+        chain: ChainId,
+        nodes: Vec<Url>,
+        observer: Option<Arc<dyn RpcObserver>>,
+    ) -> Result<Self, ChainError> {
         let invalid = |what: String| ChainError::InvalidRequest(format!("{chain}: {what}"));
         if nodes.is_empty() || nodes.len() > MAX_NODES {
             return Err(invalid(format!("{} beacon nodes are given; 1 to {MAX_NODES} are needed", nodes.len())));
@@ -77,10 +89,6 @@ impl BeaconApi {
         if let Some(other) = nodes.iter().find(|url| !matches!(url.scheme(), "http" | "https")) {
             return Err(invalid(format!("the beacon node {} does not speak http or https", label(other))));
         }
-        let http = http::client(timeout)
-            .timeout(timeout)
-            .build()
-            .map_err(|_| invalid("the HTTP client cannot be set up".into()))?;
         let (preferred, committees) = (AtomicUsize::new(0), Mutex::default());
         Ok(Self { inner: Arc::new(Inner { chain, nodes, http, preferred, committees, observer }) })
     }
@@ -221,9 +229,12 @@ impl Node<'_> {
         query: &[(&str, String)],
     ) -> Result<T, ChainError> {
         let url = self.address(path, query).ok_or_else(|| self.malformed(method, "its address takes no path"))?;
-        let sent = self.inner.http.get(url).header(ACCEPT, HeaderValue::from_static("application/json")).send().await;
-        let mut answer = sent.map_err(|error| self.lost(&error))?;
-        let status = answer.status();
+        let http = &self.inner.http;
+        let request = http.get(url).header(ACCEPT, HeaderValue::from_static("application/json"));
+        let Answer { status, body } = http.ask(request, MAX_ANSWER).await.map_err(|lost| match &lost {
+            Lost::TooLong => self.malformed(method, format!("the answer is longer than {MAX_ANSWER} bytes")),
+            Lost::Network(_) | Lost::Untold => self.lost(&lost),
+        })?;
         if status == StatusCode::NOT_FOUND {
             return Err(ChainError::NotYet(format!("{} has no {path}", label(self.url))));
         }
@@ -231,17 +242,10 @@ impl Node<'_> {
             let detail = format!("beacon node {}: HTTP status {}", label(self.url), status.as_u16());
             return Err(ChainError::Unreachable { chain: self.inner.chain.clone(), detail });
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.lost(&error))? {
-            if body.len().saturating_add(chunk.len()) > MAX_ANSWER {
-                return Err(self.malformed(method, format!("the answer is longer than {MAX_ANSWER} bytes")));
-            }
-            body.extend_from_slice(&chunk);
-        }
         serde_json::from_slice(&body).map_err(|error| self.malformed(method, error))
     }
 
-    fn lost(self, error: &reqwest::Error) -> ChainError {
+    fn lost(self, error: &Lost) -> ChainError {
         let what = if error.is_timeout() { "no answer in time" } else { "no answer" };
         let detail = format!("beacon node {}: {what}", label(self.url));
         ChainError::Unreachable { chain: self.inner.chain.clone(), detail }

@@ -13,6 +13,7 @@ use crate::chain::{
     Submitted, Tip, TxId,
 };
 use crate::error::ChainError;
+use crate::http::Http;
 use crate::observer::RpcObserver;
 use crate::proven::Proven;
 use crate::signer::Signer;
@@ -105,6 +106,24 @@ impl EvmChain {
                 }
             })?;
         Ok(Self { settings, rpc, sender, wallet, source, witnesses, registry })
+    }
+
+    /// The adapter over answers that are there already. Which chain they are of is not asked.
+    pub(crate) fn told(
+        http: Http,
+        settings: EvmSettings,
+        registry: EvmAddress,
+        wallet: PrivateKeySigner,
+        source: Option<HeaderSource>,
+    ) -> Result<Self, ChainError> {
+        let mut rpc = Rpc::over(http, settings.chain.clone(), &settings.endpoints, settings.bounds())?;
+        if let Some(HeaderSource::Qbft(encoding)) = &source {
+            rpc = rpc.sealed_as(*encoding);
+        }
+        let rpc = Arc::new(rpc);
+        let poll = Duration::from_millis(settings.poll_ms);
+        let sender = Sender::new(Arc::clone(&rpc), settings.chain_number, settings.fees.clone(), poll);
+        Ok(Self { settings, rpc, sender, wallet, source, witnesses: vec![], registry })
     }
 
     /// The settings it was made with.

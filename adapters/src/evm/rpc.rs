@@ -5,7 +5,7 @@
 //! other until one gives an answer that holds.
 
 use crate::error::ChainError;
-use crate::http;
+use crate::http::{Answer, Http, Lost};
 use crate::observer::RpcObserver;
 use alloy::primitives::Bytes;
 use crosspoint_light_proofs::qbft::Encoding;
@@ -86,7 +86,7 @@ pub struct Bounds {
 pub struct Endpoint {
     url: Url,
     name: String,
-    http: reqwest::Client,
+    http: Http,
     max_response: usize,
     next_id: AtomicU64,
 }
@@ -126,7 +126,7 @@ impl ResponseError {
 }
 
 impl Endpoint {
-    fn new(url: Url, http: reqwest::Client, max_response: usize) -> Self {
+    fn new(url: Url, http: Http, max_response: usize) -> Self {
         // Keys stand in paths, queries and user names of endpoint addresses: only the host is ever shown.
         let name = match (url.host_str(), url.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),
@@ -154,16 +154,11 @@ impl Endpoint {
     pub async fn request<R: DeserializeOwned>(&self, method: &'static str, params: &Value) -> Result<R, RpcError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let request = Request { jsonrpc: "2.0", id, method, params };
-        let sent = self.http.post(self.url.clone()).json(&request).send().await;
-        let mut answer = sent.map_err(|e| self.unreachable(transport_detail(&e)))?;
-        let status = answer.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|e| self.unreachable(transport_detail(&e)))? {
-            if body.len().saturating_add(chunk.len()) > self.max_response {
-                return Err(self.malformed(format!("the answer is longer than {} bytes", self.max_response)));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let request = self.http.post(self.url.clone()).json(&request);
+        let Answer { status, body } = self.http.ask(request, self.max_response).await.map_err(|lost| match &lost {
+            Lost::TooLong => self.malformed(format!("the answer is longer than {} bytes", self.max_response)),
+            Lost::Network(_) | Lost::Untold => self.unreachable(transport_detail(&lost)),
+        })?;
         let Ok(response) = serde_json::from_slice::<Response>(&body) else {
             // Overload and wrong paths are answered with pages, not with JSON-RPC.
             return Err(if status.is_success() {
@@ -183,12 +178,12 @@ impl Endpoint {
 }
 
 /// What a transport failure says without the address, which may hold a key.
-fn transport_detail(error: &reqwest::Error) -> String {
+fn transport_detail(error: &Lost) -> String {
     if error.is_timeout() {
         "no answer in time".into()
     } else if error.is_connect() {
         "no connection".into()
-    } else if error.is_body() || error.is_decode() {
+    } else if error.is_broken() {
         "the answer broke off".into()
     } else {
         "the request failed".into()
@@ -232,13 +227,16 @@ const fn worth_another(error: &ChainError) -> bool {
 impl Rpc {
     /// A client of `endpoints`, tried in this order at first; later the last one that answered comes first.
     pub fn new(chain: ChainId, endpoints: &[Url], bounds: Bounds) -> Result<Self, ChainError> {
+        let http = Http::new(bounds.timeout)
+            .map_err(|_| ChainError::InvalidRequest(format!("{chain}: the HTTP client cannot be set up")))?;
+        Self::over(http, chain, endpoints, bounds)
+    }
+
+    /// The same, over this client.
+    pub(crate) fn over(http: Http, chain: ChainId, endpoints: &[Url], bounds: Bounds) -> Result<Self, ChainError> {
         if endpoints.is_empty() {
             return Err(ChainError::InvalidRequest(format!("{chain}: no endpoint is given")));
         }
-        let http = http::client(bounds.timeout)
-            .timeout(bounds.timeout)
-            .build()
-            .map_err(|_| ChainError::InvalidRequest(format!("{chain}: the HTTP client cannot be set up")))?;
         let endpoints =
             endpoints.iter().map(|url| Endpoint::new(url.clone(), http.clone(), bounds.max_response)).collect();
         Ok(Self { chain, endpoints, preferred: AtomicUsize::new(0), observer: None, sealing: None })

@@ -3,7 +3,7 @@
 //! another, never gas.
 
 use crosspoint_ledger::query::{HoldView, OutboxList, PacketQuery, PacketView};
-use crosspoint_light_proofs::checkpoint::{ClientState, Latest, SignedCheckpoint, verify_update};
+use crosspoint_light_proofs::checkpoint::{ClientState, SignedCheckpoint, verify_update};
 use crosspoint_light_proofs::jmt;
 use crosspoint_protocol::ids::{ClientId, Height, Sequence, Timestamp};
 use crosspoint_protocol::outbox::Hash;
@@ -302,11 +302,10 @@ async fn anchor(endpoint: &Endpoint, client: &ClientStatus, newest: Tip) -> Resu
     if header.time != client.trusted.time {
         return Err(endpoint.untrustworthy(format!("header {} has another time than the client trusts", header.height)));
     }
-    let latest = Latest { height: header.height, time: header.time, app_hash: header.app_hash };
     let state = ClientState {
         chain_id: endpoint.chain().clone(),
         set_hash: header.next_set_hash,
-        latest,
+        latest: header.into(),
         trusting_period: client.trusting_period,
         frozen: false,
         generation: client.generation,

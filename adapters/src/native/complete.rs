@@ -155,7 +155,7 @@ async fn app_hash(endpoint: &Endpoint, height: Height) -> Result<Hash, ChainErro
     let before = ClientState {
         chain_id: header.chain_id.clone(),
         set_hash: header.set_hash,
-        latest: Latest { height: Height(height.0.saturating_sub(1)), time: header.time, app_hash: [0; 32] },
+        latest: Latest { height: Height(height.0.saturating_sub(1)), ..header.into() },
         trusting_period: 1,
         frozen: false,
         generation: 0,

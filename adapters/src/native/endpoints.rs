@@ -8,7 +8,7 @@ use url::Url;
 
 use super::rpc::{CallLimits, Endpoint};
 use crate::error::ChainError;
-use crate::http;
+use crate::http::Http;
 use crate::observer::RpcObserver;
 
 /// The endpoints of one chain in order of preference.
@@ -26,6 +26,19 @@ impl Endpoints {
         limits: CallLimits,
         observer: Option<Arc<dyn RpcObserver>>,
     ) -> Result<Self, ChainError> {
+        let http = Http::new(limits.timeout)
+            .map_err(|error| ChainError::InvalidRequest(format!("{chain}: no HTTP client: {}", error.without_url())))?;
+        Self::over(http, chain, urls, limits, observer)
+    }
+
+    /// The same, over this client.
+    pub(crate) fn over(
+        http: Http,
+        chain: &ChainId,
+        urls: &[Url],
+        limits: CallLimits,
+        observer: Option<Arc<dyn RpcObserver>>,
+    ) -> Result<Self, ChainError> {
         if urls.is_empty() {
             return Err(ChainError::InvalidRequest(format!("{chain}: no endpoint is configured")));
         }
@@ -33,9 +46,6 @@ impl Endpoints {
             let scheme = url.scheme();
             return Err(ChainError::InvalidRequest(format!("{chain}: an endpoint is http or https, not `{scheme}`")));
         }
-        let http = http::client(limits.timeout)
-            .build()
-            .map_err(|error| ChainError::InvalidRequest(format!("{chain}: no HTTP client: {}", error.without_url())))?;
         let endpoint =
             |url: &Url| Arc::new(Endpoint::new(chain.clone(), url.clone(), http.clone(), limits, observer.clone()));
         Ok(Self { chain: chain.clone(), all: urls.iter().map(endpoint).collect() })

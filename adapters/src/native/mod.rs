@@ -53,6 +53,7 @@ use crate::chain::{
     Submitted, Tip, TxId,
 };
 use crate::error::ChainError;
+use crate::http::Http;
 use crate::observer::RpcObserver;
 use crate::proven::Proven;
 use crate::signer::Signer;
@@ -122,8 +123,18 @@ impl NativeChain {
             NativeWitness::all(nodes.by_health())
         };
         let heights = Heights::start(endpoints.clone(), settings.block_time());
+        Ok(Self::over(settings, relayer, endpoints, witnesses, heights))
+    }
+
+    fn over(
+        settings: NativeSettings,
+        relayer: SigningKey,
+        endpoints: Endpoints,
+        witnesses: Vec<Arc<dyn Witness>>,
+        heights: Arc<Heights>,
+    ) -> Self {
         let relayer = Arc::new(Account::new(settings.chain.clone(), relayer));
-        Ok(Self {
+        Self {
             settings,
             endpoints,
             witnesses,
@@ -133,7 +144,13 @@ impl NativeChain {
             last_heads: LastHeads::default(),
             seen: Mutex::default(),
             places: Places::default(),
-        })
+        }
+    }
+
+    /// The adapter over answers that are there already.
+    pub(crate) fn told(http: Http, settings: NativeSettings, relayer: SigningKey) -> Result<Self, ChainError> {
+        let endpoints = Endpoints::over(http, &settings.chain, &settings.endpoints, settings.limits(), None)?;
+        Ok(Self::over(settings, relayer, endpoints, vec![], Heights::still()))
     }
 
     /// What the adapter was told.

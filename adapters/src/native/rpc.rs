@@ -11,6 +11,7 @@ use tendermint_rpc::{Method, Request, Response, ResponseError};
 use url::Url;
 
 use crate::error::ChainError;
+use crate::http::{Answer, Http, Lost};
 use crate::observer::RpcObserver;
 
 /// The longest pause before an endpoint that failed is preferred again.
@@ -49,7 +50,7 @@ pub(crate) enum RpcError {
 pub(crate) struct Endpoint {
     chain: ChainId,
     url: Url,
-    http: reqwest::Client,
+    http: Http,
     limits: CallLimits,
     observer: Option<Arc<dyn RpcObserver>>,
     started: Instant,
@@ -69,7 +70,7 @@ impl Endpoint {
     pub(crate) fn new(
         chain: ChainId,
         url: Url,
-        http: reqwest::Client,
+        http: Http,
         limits: CallLimits,
         observer: Option<Arc<dyn RpcObserver>>,
     ) -> Self {
@@ -151,33 +152,18 @@ impl Endpoint {
     }
 
     async fn post<A: Response>(&self, body: String) -> Result<A, RpcError> {
-        let transport = |error: reqwest::Error| {
-            if error.is_connect() {
-                RpcError::NoConnection(describe(&error.without_url()))
-            } else {
-                RpcError::Transport(describe(&error.without_url()))
-            }
-        };
-        let mut response = self
-            .http
-            .post(self.url.clone())
-            .header(reqwest::header::CONTENT_TYPE, "application/json")
-            .timeout(self.limits.timeout)
-            .body(body)
-            .send()
-            .await
-            .map_err(transport)?;
+        let json = reqwest::header::HeaderValue::from_static("application/json");
+        let request = self.http.post(self.url.clone()).header(reqwest::header::CONTENT_TYPE, json).body(body);
+        let max = self.limits.max_answer;
+        let Answer { status, body } = self.http.ask(request, max).await.map_err(|lost| match &lost {
+            Lost::TooLong => RpcError::TooLarge(max),
+            Lost::Network(error) if lost.is_connect() => RpcError::NoConnection(describe(error)),
+            Lost::Network(error) => RpcError::Transport(describe(error)),
+            Lost::Untold => RpcError::Transport("no answer".into()),
+        })?;
         // CometBFT answers errors with status 500 and a JSON-RPC body, so the status is looked at last.
-        let status = response.status();
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if bytes.len().saturating_add(chunk.len()) > self.limits.max_answer {
-                return Err(RpcError::TooLarge(self.limits.max_answer));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
         // The library's base64 decoder panics at some texts that are none ("="): the node's fault, not ours to stop at.
-        let read = std::panic::catch_unwind(|| A::from_string(&bytes));
+        let read = std::panic::catch_unwind(|| A::from_string(&body));
         let read = read.map_err(|_| RpcError::Json("it cannot be decoded".into()))?;
         read.map_err(|error| match error.detail() {
             tendermint_rpc::error::ErrorDetail::Response(refused) => RpcError::Refused(refused.source.clone()),

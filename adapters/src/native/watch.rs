@@ -47,6 +47,12 @@ impl Heights {
         Arc::new(Self { newest, _stop: stop.drop_guard() })
     }
 
+    /// Hears of nothing, and waits for nothing.
+    pub(crate) fn still() -> Arc<Self> {
+        let (newest, _) = watch::channel(Height(u64::MAX));
+        Arc::new(Self { newest, _stop: CancellationToken::new().drop_guard() })
+    }
+
     /// The newest height heard of.
     pub(crate) fn newest(&self) -> Height {
         *self.newest.borrow()

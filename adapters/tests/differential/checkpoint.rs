@@ -10,8 +10,8 @@ use crosspoint_adapters::evm::contracts::ICheckpointClient::{misbehaviourCall, u
 use crosspoint_adapters::evm::contracts::ICrosspointRegistry;
 use crosspoint_adapters::evm::record::client_word;
 use crosspoint_light_proofs::checkpoint::{
-    BridgeSet, BridgeValidator, Checkpoint, CheckpointError, ClientState, Latest, SignedCheckpoint, check_conflict,
-    check_misbehaviour, verify_update,
+    BridgeSet, BridgeValidator, Checkpoint, CheckpointError, ClientState, Latest, Side, SignedCheckpoint,
+    check_conflict, check_misbehaviour, verify_update,
 };
 use crosspoint_light_proofs::signature::SigningKey;
 use crosspoint_protocol::ids::{ChainId, Height, Timestamp};
@@ -22,6 +22,10 @@ alloy::sol!("../contracts/src/interfaces/ILightClient.sol");
 /// How many events a run has, unless it is told.
 const STEPS: u64 = 1_500;
 const TRUSTING_PERIOD: u64 = 5_000;
+/// How many sets there are to hand over to.
+const SETS: u64 = 4;
+/// Places that the contract keeps newest states in: a state is in that of its height modulo this.
+const PLACES: u64 = 64;
 /// The bit of a compact signature that tells the parity of R (EIP-2098).
 const PARITY: usize = 32 * 8 + 7;
 
@@ -35,14 +39,14 @@ enum Verdict {
 
 /// Keys with powers, ascending by address.
 #[derive(Clone)]
-struct Set {
-    keys: Vec<SigningKey>,
-    set: BridgeSet,
+pub(crate) struct Set {
+    pub(crate) keys: Vec<SigningKey>,
+    pub(crate) set: BridgeSet,
 }
 
 impl Set {
-    /// One of a few sets; two of them share keys.
-    fn number(n: u64) -> Self {
+    /// One of a few sets, of which neighbours share keys.
+    pub(crate) fn number(n: u64) -> Self {
         let mut keys = validators(1 + 2 * n as u8, 4);
         keys.sort_by_key(SigningKey::address);
         let power = |(at, key): (usize, &SigningKey)| BridgeValidator { address: key.address(), power: 1 + at as u64 };
@@ -51,34 +55,113 @@ impl Set {
     }
 }
 
+/// The set with this hash, if it is one of them.
+fn set_of(hash: &[u8; 32]) -> Option<u64> {
+    (0..SETS).find(|n| Set::number(*n).set.hash() == *hash)
+}
+
+/// The states that the contract knows in this generation (`contracts/README.md`, "Byte formats"): the newest of each
+/// place, and some for good.
+#[derive(Default)]
+struct Kept {
+    recent: BTreeMap<u64, Checkpoint>,
+    for_good: BTreeMap<u64, Checkpoint>,
+}
+
+impl Kept {
+    fn add(&mut self, checkpoint: &Checkpoint, for_good: bool) {
+        self.recent.insert(checkpoint.height.0 % PLACES, checkpoint.clone());
+        if for_good {
+            self.for_good.insert(checkpoint.height.0, checkpoint.clone());
+        }
+    }
+
+    fn trusts(&self, checkpoint: &Checkpoint) -> bool {
+        let height = checkpoint.height.0;
+        self.recent.get(&(height % PLACES)) == Some(checkpoint) || self.for_good.get(&height) == Some(checkpoint)
+    }
+}
+
 /// A checkpoint with signatures, and how the contract reads it.
+#[derive(Clone)]
 struct Update {
     signed: SignedCheckpoint,
     at: Vec<u8>,
     what: &'static str,
 }
 
+/// One side of a contradiction, as it is given to both.
+enum Shown {
+    Newest,
+    Stored(Checkpoint),
+    Signed(Box<Update>),
+}
+
+impl Shown {
+    fn side(&self) -> Side<'_> {
+        match self {
+            Self::Newest => Side::Newest,
+            Self::Stored(header) => Side::Trusted(header),
+            Self::Signed(update) => Side::Signed(&update.signed),
+        }
+    }
+
+    fn header(&self, client: &ClientState) -> Checkpoint {
+        match self {
+            Self::Newest => client.newest(),
+            Self::Stored(header) => header.clone(),
+            Self::Signed(update) => update.signed.checkpoint.clone(),
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Newest => vec![],
+            Self::Stored(header) => [&[0][..], &calldata::header(header)].concat(),
+            Self::Signed(update) => update.at.clone(),
+        }
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Newest => "newest",
+            Self::Stored(_) => "stored",
+            Self::Signed(_) => "signed",
+        }
+    }
+
+    const fn detail(&self) -> &'static str {
+        match self {
+            Self::Newest | Self::Stored(_) => self.kind(),
+            Self::Signed(update) => update.what,
+        }
+    }
+}
+
 struct Twins {
     chain: OnChain,
     contract: Address,
     rust: ClientState,
-    /// What both trust in this generation.
-    trusted: Vec<Checkpoint>,
+    kept: Kept,
+    /// All that was ever trusted, in any generation; the newest last.
+    history: Vec<Checkpoint>,
+    /// From where on in it they are of this generation.
+    anchored: usize,
     current: u64,
     rng: Rng,
     seen: BTreeMap<(String, Verdict), u64>,
 }
 
-fn chain_id() -> ChainId {
+pub(crate) fn chain_id() -> ChainId {
     "sim-1".parse().unwrap()
 }
 
-fn word() -> alloy::primitives::B256 {
+pub(crate) fn word() -> alloy::primitives::B256 {
     client_word(&client("checkpoint-0")).into()
 }
 
 /// The update's bytes with exactly these signatures, good or not (`contracts/README.md`, "Byte formats").
-fn encode(checkpoint: &Checkpoint, set: &BridgeSet, signatures: &BTreeMap<usize, [u8; 65]>) -> Vec<u8> {
+pub(crate) fn encode(checkpoint: &Checkpoint, set: &BridgeSet, signatures: &BTreeMap<usize, [u8; 65]>) -> Vec<u8> {
     let header = calldata::header(checkpoint);
     // Form 2 names the next set also where it is the same one.
     let mut at = [&[2][..], &header[..48], &checkpoint.next_set_hash].concat();
@@ -116,10 +199,8 @@ impl Twins {
             plan.clients[0].rules.trusting_period = TRUSTING_PERIOD;
         })
         .await;
-        let registry = chain.world.chain.registry();
-        let info = chain.read(registry, &ICrosspointRegistry::clientInfoCall { client: word() }).await;
         // Both start anew from one anchor: the deployment's has expired by then.
-        let latest = Latest { height: Height(0), time: Timestamp(0), app_hash: [0; 32] };
+        let latest = Latest { height: Height(0), time: Timestamp(0), app_hash: [0; 32], signed_by: [0; 32] };
         let rust = ClientState {
             chain_id: chain_id(),
             set_hash: [0; 32],
@@ -129,15 +210,16 @@ impl Twins {
             generation: 1,
         };
         chain.now += TRUSTING_PERIOD;
-        let mut twins =
-            Self { chain, contract: info.lightClient, rust, trusted: vec![], current: 0, rng, seen: BTreeMap::new() };
+        let (contract, kept) = (chain.light_client(word()).await, Kept::default());
+        let (history, seen) = (vec![], BTreeMap::new());
+        let mut twins = Self { chain, contract, rust, kept, history, anchored: 0, current: 0, rng, seen };
         twins.reanchor().await;
         twins
     }
 
     /// Governance sets both to a new anchor: above all that was signed before, as it should.
     async fn reanchor(&mut self) {
-        self.current = self.rng.below(3);
+        self.current = self.rng.below(SETS);
         let set_hash = Set::number(self.current).set.hash();
         let anchor = Checkpoint {
             chain_id: chain_id(),
@@ -151,19 +233,33 @@ impl Twins {
         if let Sent::Reverted(why) = self.chain.decide(&call).await {
             panic!("the registry does not re-anchor: {why}");
         }
-        let latest = Latest { height: anchor.height, time: anchor.time, app_hash: anchor.app_hash };
-        let generation = self.rust.generation + 1;
+        let (latest, generation) = ((&anchor).into(), self.rust.generation + 1);
         self.rust = ClientState { set_hash, latest, frozen: false, generation, ..self.rust.clone() };
-        self.trusted = vec![anchor];
+        self.kept = Kept::default();
+        self.kept.add(&anchor, true);
+        self.anchored = self.history.len();
+        self.history.push(anchor);
     }
 
     /// A checkpoint near what is trusted, with at most one thing wrong with its signatures.
     fn update(&mut self) -> Update {
         let latest = self.rust.latest;
-        let known = self.rng.one_in(8);
-        let next = if self.rng.one_in(4) { self.rng.below(3) } else { self.current };
+        match self.rng.below(16) {
+            0 | 1 => {
+                let known = self.known();
+                return self.sign(known.clone(), &Set::number(set_of(&known.set_hash).unwrap()));
+            }
+            2 => {
+                // The newest header again, but for who signed it: the set that it hands over to.
+                let signer = Set::number(self.current);
+                let again = Checkpoint { set_hash: signer.set.hash(), ..self.rust.newest() };
+                return self.sign(again, &signer);
+            }
+            _ => {}
+        }
+        let next = if self.rng.one_in(4) { self.rng.below(SETS) } else { self.current };
         let wrong_set = self.rng.one_in(12);
-        let signer = Set::number(if wrong_set { (self.current + 1) % 3 } else { self.current });
+        let signer = Set::number(if wrong_set { (self.current + 1) % SETS } else { self.current });
         let height = match self.rng.below(8) {
             0 => latest.height.0,
             1 => latest.height.0 - 1 - self.rng.below(3),
@@ -175,7 +271,7 @@ impl Twins {
             2 => latest.time.0,
             _ => latest.time.0 + self.rng.below(8),
         };
-        let mut checkpoint = Checkpoint {
+        let checkpoint = Checkpoint {
             chain_id: chain_id(),
             height: Height(height),
             time: Timestamp(time),
@@ -183,20 +279,27 @@ impl Twins {
             set_hash: signer.set.hash(),
             next_set_hash: Set::number(next).set.hash(),
         };
-        if known {
-            checkpoint = self.rng.pick(&self.trusted).clone();
-            let signer = (0..3).map(Set::number).find(|set| set.set.hash() == checkpoint.set_hash).unwrap();
-            return self.sign(checkpoint, &signer);
-        }
         self.sign(checkpoint, &signer)
     }
 
+    /// A state that was trusted once: in this generation, or maybe in an older one.
+    fn known(&mut self) -> Checkpoint {
+        let from = if self.rng.one_in(6) { 0 } else { self.anchored };
+        self.rng.pick(&self.history[from..]).clone()
+    }
+
+    /// Signed by all of a set, or with one thing wrong.
     fn sign(&mut self, checkpoint: Checkpoint, signer: &Set) -> Update {
+        let fault = self.rng.below(10);
+        self.sign_with(fault, checkpoint, signer)
+    }
+
+    fn sign_with(&mut self, fault: u64, checkpoint: Checkpoint, signer: &Set) -> Update {
         let mut signatures: BTreeMap<usize, [u8; 65]> =
             signer.keys.iter().enumerate().map(|(at, key)| (at, checkpoint.sign(key))).collect();
         let mut signed = checkpoint.clone();
         // Powers are 1 to 4 of 10: of some subsets it takes more than two thirds.
-        let what = match self.rng.below(10) {
+        let what = match fault {
             0 | 1 => {
                 for at in 0..4 {
                     if self.rng.one_in(2) {
@@ -251,19 +354,15 @@ impl Twins {
         // What it knows it takes without a look at signatures; which chain they are for is only in those.
         let checkpoint = Checkpoint { chain_id: chain_id(), ..update.checkpoint.clone() };
         let fresh = now.0 < checkpoint.time.0 + TRUSTING_PERIOD;
-        if !self.rust.frozen && fresh && self.trusted.contains(&checkpoint) {
+        if !self.rust.frozen && fresh && self.kept.trusts(&checkpoint) {
             return Verdict::Knows;
         }
         match verify_update(&self.rust, update, now) {
             Ok(_) => Verdict::Trusts,
             Err(CheckpointError::HeightNotAbove { found, trusted }) if found < trusted => Verdict::Refuses,
-            Err(CheckpointError::HeightNotAbove { .. }) => match check_conflict(&self.rust, update) {
-                // The Rust client does not keep which set signed its newest header. The contract does, in a digest:
-                // where that alone differs, it freezes.
-                Ok(()) | Err(CheckpointError::NoConflict) => Verdict::Freezes,
-                Err(_) => Verdict::Refuses,
-            },
-            Err(CheckpointError::TimeDecreases { .. }) if check_conflict(&self.rust, update).is_ok() => {
+            Err(CheckpointError::HeightNotAbove { .. } | CheckpointError::TimeDecreases { .. })
+                if check_conflict(&self.rust, update).is_ok() =>
+            {
                 Verdict::Freezes
             }
             Err(_) => Verdict::Refuses,
@@ -278,11 +377,11 @@ impl Twins {
         match expected {
             Verdict::Trusts => {
                 self.rust = verify_update(&self.rust, &update.signed, Timestamp(time)).unwrap();
-                self.trusted.push(update.signed.checkpoint.clone());
-                // The contract keeps each state until one 64 blocks higher takes its place.
-                let kept = self.rust.latest.height.0 - 63;
-                self.trusted.retain(|checkpoint| checkpoint.height.0 >= kept);
-                self.current = (0..3).find(|n| Set::number(*n).set.hash() == self.rust.set_hash).unwrap();
+                let span = |state: &ClientState| state.latest.time.0 / (TRUSTING_PERIOD / 8 + 1);
+                let for_good = before.set_hash != self.rust.set_hash || span(&before) != span(&self.rust);
+                self.kept.add(&update.signed.checkpoint, for_good);
+                self.history.push(update.signed.checkpoint.clone());
+                self.current = set_of(&self.rust.set_hash).unwrap();
             }
             Verdict::Freezes => self.rust.frozen = true,
             Verdict::Knows | Verdict::Refuses => {}
@@ -293,39 +392,69 @@ impl Twins {
         self.compare(format!("update, {what}"), &format!("{height} at {time}"), &before, sent, expected).await;
     }
 
-    /// Two certificates by the current set, over heights not below the newest trusted state.
-    async fn accuse(&mut self) {
-        let signer = Set::number(self.current);
-        let root = self.trusted.last().unwrap().clone();
-        let mut sides = vec![];
-        for _ in 0..2 {
-            let checkpoint = Checkpoint {
-                chain_id: chain_id(),
-                height: Height(root.height.0 + self.rng.below(2)),
-                time: Timestamp(root.time.0 + self.rng.below(3)),
-                app_hash: [1 + self.rng.below(2) as u8; 32],
-                set_hash: signer.set.hash(),
-                next_set_hash: signer.set.hash(),
-            };
-            sides.push(self.sign(checkpoint, &signer));
+    /// A header near one of these, by a set that may be one to listen to.
+    fn certificate(&mut self, root: &Checkpoint, near: &[Checkpoint]) -> Update {
+        let signer = match self.rng.below(5) {
+            0 | 1 => self.current,
+            2 => set_of(&root.set_hash).unwrap(),
+            3 => set_of(&root.next_set_hash).unwrap(),
+            _ => self.rng.below(SETS),
+        };
+        let near = self.rng.pick(near).clone();
+        let next = if self.rng.one_in(3) { self.rng.below(SETS) } else { signer };
+        let signer = Set::number(signer);
+        let mut checkpoint = Checkpoint { set_hash: signer.set.hash(), ..near };
+        // As it is but for who signed, or changed.
+        if !self.rng.one_in(5) {
+            checkpoint.height.0 = checkpoint.height.0 + self.rng.below(4) - self.rng.below(2);
+            checkpoint.time.0 = checkpoint.time.0 + self.rng.below(3) - self.rng.below(3);
+            checkpoint.app_hash = [1 + self.rng.below(2) as u8; 32];
+            checkpoint.next_set_hash = Set::number(next).set.hash();
         }
-        let (one, other) = (&sides[0], &sides[1]);
-        let before = self.rust.clone();
-        let expected = match check_misbehaviour(&self.rust, &one.signed, &other.signed) {
+        // Mostly good signatures: there are two sides, and much else that decides.
+        let fault = self.rng.below(40);
+        self.sign_with(fault, checkpoint, &signer)
+    }
+
+    /// One side of a contradiction, as a stored header or as a certificate.
+    fn side(&mut self, root: &Checkpoint, near: &[Checkpoint]) -> Shown {
+        if self.rng.one_in(4) {
+            Shown::Stored(self.known())
+        } else {
+            Shown::Signed(Box::new(self.certificate(root, near)))
+        }
+    }
+
+    /// What the Rust client makes of evidence, told which headers are trusted.
+    fn judge_evidence(&self, root: &Checkpoint, sides: [&Shown; 2], now: Timestamp) -> Verdict {
+        let trusts = |side: &Shown| !matches!(side, Shown::Stored(header) if !self.kept.trusts(header));
+        if !self.kept.trusts(root) || !sides.into_iter().all(trusts) {
+            return Verdict::Refuses;
+        }
+        match check_misbehaviour(&self.rust, root, sides[0].side(), sides[1].side(), now) {
             Ok(()) => Verdict::Freezes,
             Err(_) => Verdict::Refuses,
-        };
-        self.rust.frozen |= expected == Verdict::Freezes;
+        }
+    }
+
+    /// Two headers, which may contradict each other, from a root that may be trusted.
+    async fn accuse(&mut self) {
+        let root = if self.rng.one_in(3) { self.rust.newest() } else { self.known() };
+        let mut near = vec![root.clone(), self.rust.newest()];
+        let one = if self.rng.one_in(4) { Shown::Newest } else { self.side(&root, &near) };
+        // The other is near the one, or there is nothing to contradict.
+        near.extend(std::iter::repeat_n(one.header(&self.rust), 4));
+        let other = self.side(&root, &near);
+        let before = self.rust.clone();
         let time = self.chain.now + 1;
-        let call = misbehaviourCall {
-            client: word(),
-            trusted: calldata::header(&root).into(),
-            a: one.at.clone().into(),
-            b: other.at.clone().into(),
-        };
-        let sent = self.chain.anybody(time, self.contract, &call).await;
-        let what = format!("{} and {}", one.what, other.what);
-        self.compare("evidence".into(), &what, &before, sent, expected).await;
+        let expected = self.judge_evidence(&root, [&one, &other], Timestamp(time));
+        self.rust.frozen |= expected == Verdict::Freezes;
+        let (trusted, a, b) = (calldata::header(&root).into(), one.to_bytes().into(), other.to_bytes().into());
+        let sent = self.chain.anybody(time, self.contract, &misbehaviourCall { client: word(), trusted, a, b }).await;
+        let from = if root == before.newest() { "the newest root" } else { "an older root" };
+        let event = format!("evidence from {from}: {}, {}", one.kind(), other.kind());
+        let detail = format!("{} and {}", one.detail(), other.detail());
+        self.compare(event, &detail, &before, sent, expected).await;
     }
 
     async fn compare(&mut self, event: String, detail: &str, before: &ClientState, sent: Sent, expected: Verdict) {
@@ -358,13 +487,20 @@ async fn the_checkpoint_contract_and_the_rust_client_give_the_same_verdicts() {
         match twins.rng.below(30) {
             // A while of silence: some of them longer than trust lasts.
             0 => twins.chain.now += twins.rng.below(TRUSTING_PERIOD),
-            1..=4 if twins.rust.frozen || expired => twins.reanchor().await,
-            5..=7 if !expired => twins.accuse().await,
+            1..=7 if twins.rust.frozen || expired => twins.reanchor().await,
+            8..=16 if !expired => twins.accuse().await,
             _ => twins.submit().await,
         }
     }
     println!("verdicts: {:?}", twins.seen);
     for verdict in [Verdict::Trusts, Verdict::Knows, Verdict::Freezes, Verdict::Refuses] {
         assert!(steps < STEPS || twins.seen.keys().any(|(_, seen)| *seen == verdict), "never {verdict:?}");
+    }
+    // Evidence from both kinds of root, and with each kind of side, was believed.
+    for kind in ["from the newest root", "from an older root", ": newest,", "stored", ": signed, signed"] {
+        let believed = |(event, verdict): &(String, Verdict)| {
+            event.starts_with("evidence") && event.contains(kind) && *verdict == Verdict::Freezes
+        };
+        assert!(steps < STEPS || twins.seen.keys().any(believed), "no evidence `{kind}` froze");
     }
 }

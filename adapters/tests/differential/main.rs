@@ -2,6 +2,8 @@
 //! after each one verdict and state are compared. The model checks of `light-proofs/tests/model` are about the Rust;
 //! this says that they are about the contracts too.
 //!
+//! `jmt` compares verdicts on proofs alone.
+//!
 //! A run is the same each time, so that what fails has a cause in what was changed. `CROSSPOINT_SEED` sets another one
 //! (each prints its seed), `CROSSPOINT_STEPS` how many events it has; `make model` takes a new seed each time.
 #![allow(
@@ -17,6 +19,9 @@ mod checkpoint;
 #[path = "../evm_support/mod.rs"]
 mod evm_support;
 mod gateway;
+mod jmt;
+#[path = "../../../light-proofs/tests/proofs/jmt_tree.rs"]
+mod jmt_tree;
 mod on_chain;
 mod twin;
 

@@ -2,13 +2,13 @@
 
 use crate::evm_support::native::Native;
 use crate::evm_support::{World, key, now, plan, settings};
-use alloy::primitives::{Address, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::{SolCall, SolEventInterface};
 use crosspoint_adapters::evm::EvmChain;
 use crosspoint_adapters::evm::anvil::{Anvil, AnvilOptions};
 use crosspoint_adapters::evm::contracts::ICheckpointClient::ICheckpointClientErrors;
 use crosspoint_adapters::evm::contracts::ICrosspointGateway::{ICrosspointGatewayErrors, ICrosspointGatewayEvents};
-use crosspoint_adapters::evm::contracts::{IBindings, IToken};
+use crosspoint_adapters::evm::contracts::{IBindings, ICrosspointRegistry, IToken};
 use crosspoint_adapters::evm::deploy::{DeployPlan, deploy};
 use crosspoint_adapters::evm::sender::Receipt;
 use serde_json::{Value, json};
@@ -57,6 +57,12 @@ impl OnChain {
         let request = json!({ "to": to, "data": Bytes::from(call.abi_encode()) });
         let answer: Bytes = self.rpc("eth_call", json!([request, "latest"])).await;
         C::abi_decode_returns(&answer).unwrap()
+    }
+
+    /// The contract that has this client.
+    pub(crate) async fn light_client(&self, client: B256) -> Address {
+        let registry = self.world.chain.registry();
+        self.read(registry, &ICrosspointRegistry::clientInfoCall { client }).await.lightClient
     }
 
     /// Anvil answers before its block is made.

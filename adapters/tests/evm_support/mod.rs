@@ -1,17 +1,23 @@
 //! What the EVM tests share: anvil with the contracts, and a native chain in memory.
 #![allow(dead_code, unreachable_pub, missing_docs)]
 
+pub mod attestors;
 pub mod native;
 pub mod proxy;
 
 use alloy::primitives::{Address, U256};
 use alloy::signers::local::PrivateKeySigner;
-use crosspoint_adapters::chain::Chain;
+use crosspoint_adapters::chain::{Chain, LockRequest, RelayItem};
 use crosspoint_adapters::evm::anvil::{Anvil, AnvilOptions, development_key};
 use crosspoint_adapters::evm::deploy::{ClientPlan, DeployPlan, LimitsPlan, Manifest, VoucherPlan, deploy};
 use crosspoint_adapters::evm::record::address_text;
 use crosspoint_adapters::evm::{EvmChain, EvmSettings};
+use crosspoint_adapters::signer::Signer;
 use crosspoint_protocol::amount::Amount;
+use crosspoint_protocol::ids::{Height, Timestamp};
+use crosspoint_protocol::lock::Terms;
+use crosspoint_protocol::packet::Packet;
+use crosspoint_protocol::secret::Preimage;
 use crosspoint_protocol::window::WindowRules;
 use native::{Native, client};
 
@@ -100,6 +106,31 @@ impl World {
     pub fn gateway(&self) -> Address {
         self.chain.settings().gateway
     }
+}
+
+/// A received and claimed packet with the block it was received in, and a packet sent with its block.
+pub async fn life(world: &mut World) -> [(Packet, Height); 2] {
+    let now = world.now().await;
+    let preimage = Preimage::new([1; 32]);
+    let claimed = world.native.send("sfs", 500, &account(4), &preimage, now + 600, now + 1200);
+    world.commit().await;
+    let proven = world.native.prove(vec![RelayItem::Recv { packet: claimed.clone() }]);
+    let received = world.chain.submit(&client("checkpoint-0"), &proven).await.unwrap().block.height;
+    world.chain.claim(&[(claimed.clone(), preimage)]).await.unwrap();
+    let request = LockRequest {
+        client: client("checkpoint-0"),
+        denom: "points/checkpoint-0/sfs".parse().unwrap(),
+        amount: Amount::new(40),
+        receiver: "point1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq".parse().unwrap(),
+        hashlock: Preimage::new([7; 32]).hashlock(),
+        timeout: Timestamp(now + 600),
+        claim_deadline: Timestamp(now + 1200),
+        terms: Terms::Plain,
+        memo: "back home".into(),
+    };
+    let (submitted, sent) = world.chain.lock(&Signer::Evm(Box::new(key(4))), &request).await.unwrap();
+    world.anvil.mine(4).await.unwrap();
+    [(claimed, received), (sent, submitted.block.height)]
 }
 
 pub fn ether(amount: u64) -> U256 {

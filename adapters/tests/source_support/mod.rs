@@ -19,16 +19,11 @@ use url::Url;
 use warp::http::StatusCode;
 use warp::{Filter, Reply};
 
-/// A vector file as JSON; `None`, with a word on standard error, if the vectors are not there.
-pub fn vector(path: &str) -> Option<Value> {
-    let dir = std::env::var("CROSSPOINT_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into());
-    let Ok(text) = std::fs::read_to_string(format!("{dir}/{path}")) else {
-        eprintln!("SKIPPED: no {path} in {dir}; set CROSSPOINT_VECTORS");
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap())
-}
+#[path = "../../../protocol/tests/vectors/mod.rs"]
+#[allow(clippy::duplicate_mod)]
+mod vectors;
+#[allow(unused_imports)]
+pub use vectors::vector;
 
 /// How a beacon node answers anything.
 #[derive(Clone, Copy)]

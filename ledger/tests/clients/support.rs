@@ -11,18 +11,10 @@ use crosspoint_ledger::tx::message::{Message, ProvenClaim, RelayBatch, RelayItem
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::ids::{ClientId, Height};
 use crosspoint_protocol::packet::{Packet, Payload};
-use serde_json::Value;
 
-/// A vector file as JSON; `None`, with a word on standard error, if the vectors are not there.
-pub fn vector(path: &str) -> Option<Value> {
-    let dir = std::env::var("CROSSPOINT_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into());
-    let Ok(text) = std::fs::read_to_string(format!("{dir}/{path}")) else {
-        eprintln!("SKIPPED: no {path} in {dir}; set CROSSPOINT_VECTORS");
-        return None;
-    };
-    Some(serde_json::from_str(&text).unwrap())
-}
+#[path = "../../../protocol/tests/vectors/mod.rs"]
+mod vectors;
+pub use vectors::vector;
 
 /// Opens a client for packets; its id.
 pub fn open(chain: &mut Chain, spec: ClientSpec) -> ClientId {

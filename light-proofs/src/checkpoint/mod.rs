@@ -13,7 +13,7 @@ pub use binding::{BindingError, KeyBinding};
 pub use set::{BridgeSet, BridgeValidator, MAX_VALIDATORS, SetError};
 pub use statement::{Checkpoint, SignedCheckpoint};
 pub use verify::{
-    CheckpointError, ClientState, Latest, MAX_CLOCK_DRIFT, check_conflict, check_misbehaviour, verify_update,
+    CheckpointError, ClientState, Latest, MAX_CLOCK_DRIFT, Side, check_conflict, check_misbehaviour, verify_update,
 };
 
 pub use crate::signature::SigningKey;

@@ -4,7 +4,7 @@ use crosspoint_protocol::ids::{ChainId, Height, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::set::BridgeSet;
-use super::statement::SignedCheckpoint;
+use super::statement::{Checkpoint, SignedCheckpoint};
 use crate::serde_hex;
 use crate::signature::{SignatureError, recover_ascending};
 use alloy_primitives::Address;
@@ -23,6 +23,16 @@ pub struct Latest {
     /// Its app hash.
     #[serde(with = "serde_hex::array")]
     pub app_hash: [u8; 32],
+    /// The hash of the set that signed it.
+    #[serde(with = "serde_hex::array")]
+    pub signed_by: [u8; 32],
+}
+
+impl From<&Checkpoint> for Latest {
+    fn from(checkpoint: &Checkpoint) -> Self {
+        let Checkpoint { height, time, app_hash, set_hash: signed_by, .. } = *checkpoint;
+        Self { height, time, app_hash, signed_by }
+    }
 }
 
 /// What the client knows.
@@ -42,6 +52,27 @@ pub struct ClientState {
     pub frozen: bool,
     /// Counts re-anchorings by governance.
     pub generation: u64,
+}
+
+impl ClientState {
+    /// The newest header it trusts, whole.
+    #[must_use]
+    pub fn newest(&self) -> Checkpoint {
+        let Latest { height, time, app_hash, signed_by } = self.latest;
+        let (chain_id, next_set_hash) = (self.chain_id.clone(), self.set_hash);
+        Checkpoint { chain_id, height, time, app_hash, set_hash: signed_by, next_set_hash }
+    }
+}
+
+/// One side of a contradiction.
+#[derive(Debug, Clone, Copy)]
+pub enum Side<'a> {
+    /// The newest header that the client trusts.
+    Newest,
+    /// A header that the client trusts. That it does is for the caller to know: the client keeps the newest alone.
+    Trusted(&'a Checkpoint),
+    /// A header that a quorum signed.
+    Signed(&'a SignedCheckpoint),
 }
 
 /// Why a checkpoint is not believed, or is not evidence of misbehaviour.
@@ -72,6 +103,17 @@ pub enum CheckpointError {
     /// The set that signed is not the client's current one.
     #[error("the set that signed is not the client's current one; a rotation must be relayed first")]
     NotCurrentSet,
+    /// The set that signed is neither the client's current one nor one that the evidence's root names.
+    #[error("the set that signed is neither the client's current one nor one of the trusted header's")]
+    UntrustedSet,
+    /// Evidence is about a height below the trusted header that it begins with.
+    #[error("the evidence is about height {found}, below the trusted header {root}")]
+    BelowRoot {
+        /// The height it is about.
+        found: Height,
+        /// The trusted header's.
+        root: Height,
+    },
     /// The next set given is not the one the checkpoint names.
     #[error("the next set given is not the one whose hash the checkpoint names")]
     NextSetMismatch,
@@ -150,27 +192,29 @@ pub fn verify_update(
     if checkpoint.time.0 > now.0.saturating_add(MAX_CLOCK_DRIFT) {
         return Err(CheckpointError::FromTheFuture { time: checkpoint.time, now });
     }
-    Ok(ClientState {
-        set_hash: checkpoint.next_set_hash,
-        latest: Latest { height: checkpoint.height, time: checkpoint.time, app_hash: checkpoint.app_hash },
-        ..client.clone()
-    })
+    Ok(ClientState { set_hash: checkpoint.next_set_hash, latest: checkpoint.into(), ..client.clone() })
 }
 
-/// Whether two checkpoints prove that the chain contradicts itself: both signed by a quorum of the
-/// client's current set, and either for one height with different contents, or with a time that
-/// decreases as the height rises. `Ok` means proven: freeze.
+/// Whether two headers prove that the chain contradicts itself: they are for one height with different contents, or
+/// with a time that decreases as the height rises. Each is one that the client trusts, or signed by a quorum of the
+/// client's current set, or of a set that `root` names. `root` is a header that the client trusts in this generation, not
+/// above those that are signed, so that what was signed before a re-anchoring says nothing; like
+/// [`Side::Trusted`] it is for the caller to look up. `Ok` means proven: freeze.
 pub fn check_misbehaviour(
     client: &ClientState,
-    one: &SignedCheckpoint,
-    other: &SignedCheckpoint,
+    root: &Checkpoint,
+    one: Side<'_>,
+    other: Side<'_>,
+    now: Timestamp,
 ) -> Result<(), CheckpointError> {
     check_not_frozen(client)?;
-    for signed in [one, other] {
-        check_statement(client, signed)?;
-        check_quorum(signed)?;
-    }
-    let (a, b) = (&one.checkpoint, &other.checkpoint);
+    check_trusted(client, root, now)?;
+    let [a, b] = [one, other].map(|side| match side {
+        Side::Newest => Ok(client.newest()),
+        Side::Trusted(known) => check_trusted(client, known, now).map(|()| known.clone()),
+        Side::Signed(signed) => check_evidence(client, root, signed).map(|()| signed.checkpoint.clone()),
+    });
+    let (a, b) = (a?, b?);
     let (low, high) = if a.height <= b.height { (a, b) } else { (b, a) };
     let conflict = if low.height == high.height { low != high } else { high.time < low.time };
     if conflict { Ok(()) } else { Err(CheckpointError::NoConflict) }
@@ -184,10 +228,7 @@ pub fn check_conflict(client: &ClientState, signed: &SignedCheckpoint) -> Result
     check_quorum(signed)?;
     let (new, old) = (&signed.checkpoint, &client.latest);
     let conflict = match new.height.cmp(&old.height) {
-        // The client's set is the next one that the trusted header named.
-        std::cmp::Ordering::Equal => {
-            (new.time, new.app_hash, new.next_set_hash) != (old.time, old.app_hash, client.set_hash)
-        }
+        std::cmp::Ordering::Equal => *new != client.newest(),
         std::cmp::Ordering::Greater => new.time < old.time,
         std::cmp::Ordering::Less => new.time > old.time,
     };
@@ -208,17 +249,45 @@ fn check_age(client: &ClientState, time: Timestamp, now: Timestamp) -> Result<()
     if now >= expiry { Err(CheckpointError::Expired { expiry, now }) } else { Ok(()) }
 }
 
-fn check_statement(client: &ClientState, signed: &SignedCheckpoint) -> Result<(), CheckpointError> {
-    let checkpoint = &signed.checkpoint;
-    if checkpoint.chain_id != client.chain_id {
-        return Err(CheckpointError::WrongChain {
-            found: checkpoint.chain_id.clone(),
-            expected: client.chain_id.clone(),
-        });
+fn check_chain(client: &ClientState, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+    if checkpoint.chain_id == client.chain_id {
+        return Ok(());
     }
-    if checkpoint.set_hash != client.set_hash {
+    let (found, expected) = (checkpoint.chain_id.clone(), client.chain_id.clone());
+    Err(CheckpointError::WrongChain { found, expected })
+}
+
+/// A header that the client trusted once: whether it still may.
+fn check_trusted(client: &ClientState, known: &Checkpoint, now: Timestamp) -> Result<(), CheckpointError> {
+    check_chain(client, known)?;
+    check_age(client, known.time, now)
+}
+
+/// Whether a quorum signed a header, of a set that is or was trusted, and not below the root.
+fn check_evidence(client: &ClientState, root: &Checkpoint, signed: &SignedCheckpoint) -> Result<(), CheckpointError> {
+    let checkpoint = &signed.checkpoint;
+    check_chain(client, checkpoint)?;
+    if checkpoint.height < root.height {
+        return Err(CheckpointError::BelowRoot { found: checkpoint.height, root: root.height });
+    }
+    if ![client.set_hash, root.set_hash, root.next_set_hash].contains(&checkpoint.set_hash) {
+        return Err(CheckpointError::UntrustedSet);
+    }
+    check_sets(signed)?;
+    check_quorum(signed)
+}
+
+fn check_statement(client: &ClientState, signed: &SignedCheckpoint) -> Result<(), CheckpointError> {
+    check_chain(client, &signed.checkpoint)?;
+    if signed.checkpoint.set_hash != client.set_hash {
         return Err(CheckpointError::NotCurrentSet);
     }
+    check_sets(signed)
+}
+
+/// Whether the sets given are those that the checkpoint names.
+fn check_sets(signed: &SignedCheckpoint) -> Result<(), CheckpointError> {
+    let checkpoint = &signed.checkpoint;
     if signed.set.hash() != checkpoint.set_hash {
         return Err(CheckpointError::SetMismatch);
     }

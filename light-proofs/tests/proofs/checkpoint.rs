@@ -1,9 +1,10 @@
-use crate::checkpoint_world::{NOW, binding, chain_id, set, world};
+use crate::checkpoint_world::{NOW, binding, chain_id, rotation, set, world};
 use crate::support::{high_s, keys};
 use alloy_primitives::Address;
 use crosspoint_light_proofs::checkpoint::{
     BindingError, BridgeSet, BridgeValidator, Checkpoint, CheckpointError, ClientState, KeyBinding, Latest,
-    MAX_CLOCK_DRIFT, MAX_VALIDATORS, SetError, SignedCheckpoint, check_conflict, check_misbehaviour, verify_update,
+    MAX_CLOCK_DRIFT, MAX_VALIDATORS, SetError, Side, SignedCheckpoint, check_conflict, check_misbehaviour,
+    verify_update,
 };
 use crosspoint_light_proofs::signature::{SignatureError, SigningKey};
 use crosspoint_protocol::ids::{Height, Timestamp};
@@ -16,7 +17,8 @@ fn resign(signed: &SignedCheckpoint, keys: &[SigningKey]) -> SignedCheckpoint {
 fn a_quorum_moves_the_client_on() {
     let (keys, client, signed) = world();
     let next = verify_update(&client, &signed, NOW).unwrap();
-    assert_eq!(next.latest, Latest { height: Height(12), time: Timestamp(1_010), app_hash: [7; 32] });
+    assert_eq!(next.latest, Latest::from(&signed.checkpoint));
+    assert_eq!(next.newest(), signed.checkpoint);
     assert_eq!((next.generation, next.frozen, next.set_hash), (3, false, client.set_hash));
     assert!(verify_update(&client, &resign(&signed, &keys[1..]), NOW).is_ok(), "3 of 4 are more than two thirds");
 }
@@ -185,23 +187,70 @@ fn a_rotation_is_signed_by_the_old_set_and_then_only_the_new_one_counts() {
 #[test]
 fn only_two_quorum_certificates_are_misbehaviour() {
     let (keys, client, one) = world();
+    let check = |client: &ClientState, one: &SignedCheckpoint, other: &SignedCheckpoint| {
+        check_misbehaviour(client, &client.newest(), Side::Signed(one), Side::Signed(other), NOW)
+    };
     let mut other = one.clone();
     other.checkpoint.app_hash = [8; 32];
     let other = resign(&other, &keys);
-    assert_eq!(check_misbehaviour(&client, &one, &other), Ok(()));
-    assert_eq!(check_misbehaviour(&client, &one, &one), Err(CheckpointError::NoConflict));
+    assert_eq!(check(&client, &one, &other), Ok(()));
+    assert_eq!(check(&client, &one, &one), Err(CheckpointError::NoConflict));
     // One validator that signs two rounds of one height is legitimate.
     let minority = resign(&other, &keys[..1]);
-    assert!(matches!(check_misbehaviour(&client, &one, &minority), Err(CheckpointError::QuorumNotReached { .. })));
+    assert!(matches!(check(&client, &one, &minority), Err(CheckpointError::QuorumNotReached { .. })));
 
     let mut higher_but_earlier = one.clone();
     higher_but_earlier.checkpoint.height = Height(13);
     higher_but_earlier.checkpoint.time = Timestamp(1_009);
     let higher_but_earlier = resign(&higher_but_earlier, &keys);
-    assert_eq!(check_misbehaviour(&client, &one, &higher_but_earlier), Ok(()));
-    assert_eq!(check_misbehaviour(&client, &higher_but_earlier, &one), Ok(()));
+    assert_eq!(check(&client, &one, &higher_but_earlier), Ok(()));
+    assert_eq!(check(&client, &higher_but_earlier, &one), Ok(()));
     let frozen = ClientState { frozen: true, ..client };
-    assert_eq!(check_misbehaviour(&frozen, &one, &other), Err(CheckpointError::Frozen));
+    assert_eq!(check(&frozen, &one, &other), Err(CheckpointError::Frozen));
+}
+
+#[test]
+fn a_set_that_was_trusted_can_be_shown_to_contradict_what_is() {
+    let (keys, client, signed) = world();
+    let root = client.newest();
+    let rotated = verify_update(&client, &rotation(&signed, &keys), NOW).unwrap();
+    let mut fork = signed.clone();
+    fork.checkpoint.height = Height(13);
+    let check = |from: &Checkpoint, one: Side<'_>, fork: &SignedCheckpoint, now: Timestamp| {
+        check_misbehaviour(&rotated, from, one, Side::Signed(fork), now)
+    };
+    let fork = resign(&fork, &keys);
+    // The set that signed until height 13 is named by the header 10, and is no longer the current one.
+    assert_eq!(check(&root, Side::Newest, &fork, NOW), Ok(()));
+    assert_eq!(check(&root, Side::Trusted(&rotated.newest()), &fork, NOW), Ok(()));
+    assert_eq!(check(&root, Side::Trusted(&root), &fork, NOW), Err(CheckpointError::NoConflict));
+    // The header 13 names it as well: its own.
+    assert_eq!(check(&rotated.newest(), Side::Newest, &fork, NOW), Ok(()));
+    let strange = Checkpoint { set_hash: [1; 32], next_set_hash: [2; 32], ..root.clone() };
+    assert_eq!(check(&strange, Side::Newest, &fork, NOW), Err(CheckpointError::UntrustedSet));
+    let above = Checkpoint { height: Height(14), ..root.clone() };
+    let below = CheckpointError::BelowRoot { found: Height(13), root: Height(14) };
+    assert_eq!(check(&above, Side::Newest, &fork, NOW), Err(below));
+    // What is older than trust lasts is no root and no side; the newest is one for ever.
+    let late = Timestamp(root.time.0 + client.trusting_period);
+    assert!(matches!(check(&root, Side::Newest, &fork, late), Err(CheckpointError::Expired { .. })));
+    assert!(matches!(
+        check(&rotated.newest(), Side::Trusted(&root), &fork, late),
+        Err(CheckpointError::Expired { .. })
+    ));
+    assert_eq!(check(&rotated.newest(), Side::Newest, &fork, late), Ok(()));
+    let elsewhere = Checkpoint { chain_id: "another-1".parse().unwrap(), ..root };
+    assert!(matches!(check(&elsewhere, Side::Newest, &fork, NOW), Err(CheckpointError::WrongChain { .. })));
+}
+
+#[test]
+fn another_signer_of_the_newest_header_is_a_conflict() {
+    let (keys, client, signed) = world();
+    let rotated = verify_update(&client, &rotation(&signed, &keys), NOW).unwrap();
+    let new = set(&keys[1..], &[1, 2, 3]);
+    let again = Checkpoint { set_hash: new.hash(), ..rotated.newest() };
+    let again = SignedCheckpoint::sign(again, new, None, &keys[1..]);
+    assert_eq!(check_conflict(&rotated, &again), Ok(()));
 }
 
 #[test]

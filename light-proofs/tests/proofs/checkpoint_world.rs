@@ -25,7 +25,7 @@ pub(crate) fn world() -> (Vec<SigningKey>, ClientState, SignedCheckpoint) {
     let client = ClientState {
         chain_id: chain_id(),
         set_hash: set.hash(),
-        latest: Latest { height: Height(10), time: Timestamp(1_000), app_hash: [1; 32] },
+        latest: Latest { height: Height(10), time: Timestamp(1_000), app_hash: [1; 32], signed_by: set.hash() },
         trusting_period: 600,
         frozen: false,
         generation: 3,

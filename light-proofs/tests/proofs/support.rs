@@ -3,25 +3,12 @@
 use crosspoint_light_proofs::signature::SigningKey;
 use serde_json::Value;
 use std::fmt::Debug;
-use std::path::PathBuf;
 
-/// The folder of the vectors; `None`, with a word on standard error, if it is not there. Where it is there, all of it must be.
-pub(crate) fn vectors_dir() -> Option<PathBuf> {
-    let dir = std::env::var("CROSSPOINT_VECTORS")
-        .unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/vectors").into());
-    let dir = PathBuf::from(dir);
-    if dir.is_dir() {
-        return Some(dir);
-    }
-    eprintln!("SKIPPED: no vectors in {}; set CROSSPOINT_VECTORS", dir.display());
-    None
-}
-
-/// A vector file; `None` if there are no vectors at all.
-pub(crate) fn vector_bytes(path: &str) -> Option<Vec<u8>> {
-    let file = vectors_dir()?.join(path);
-    Some(std::fs::read(&file).unwrap_or_else(|error| panic!("the vectors lack {}: {error}", file.display())))
-}
+#[path = "../../../protocol/tests/vectors/mod.rs"]
+#[allow(clippy::duplicate_mod)]
+mod vectors_on_disk;
+#[allow(unused_imports)]
+pub(crate) use vectors_on_disk::{vector, vector_bytes, vectors_dir};
 
 /// What was made of the vectors is exactly all there is; asked only where there are any.
 pub(crate) fn assert_all_seen<T: PartialEq + Debug>(seen: T, all: T) {
@@ -30,14 +17,9 @@ pub(crate) fn assert_all_seen<T: PartialEq + Debug>(seen: T, all: T) {
     }
 }
 
-/// The text of a vector file, likewise.
+/// The text of a vector file; `None` if there are no vectors at all.
 pub(crate) fn vector_text(path: &str) -> Option<String> {
     Some(String::from_utf8(vector_bytes(path)?).unwrap())
-}
-
-/// A vector file as JSON.
-pub(crate) fn vector(path: &str) -> Option<Value> {
-    Some(serde_json::from_str(&vector_text(path)?).unwrap())
 }
 
 /// The JSON files of a vector folder, by name, exactly this many; none if there are no vectors at all.
