@@ -91,6 +91,10 @@ fn packets_cross_to_a_chain_followed_by_its_sync_committees_from_period_to_perio
         encode(&final_in(&evm, slot + 3 * PERIOD, slot + 3 * PERIOD - 8).signed_from(trusted, SIZE)),
     );
     assert!(why.contains("period"), "{why}");
+    let execution = Execution { time: chain.now + 1_000, ..executed(&evm) };
+    let ahead = Block { final_execution: Some(execution), ..Block::new(slot + 20, slot + 12) };
+    let why = refused(&mut chain, &client, encode(&ahead.signed_from(trusted, SIZE)));
+    assert!(why.contains("is ahead of"), "{why}");
     let mut long = encode(&good.signed_from(trusted, SIZE));
     long.push(0);
     assert!(refused(&mut chain, &client, long).contains("protobuf"));

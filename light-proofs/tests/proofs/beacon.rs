@@ -1,6 +1,6 @@
 //! The client that keeps roots, over a beacon chain of our own.
 
-use crate::beacon_chain::{Block, Execution, GENESIS_TIME, NOW, SIZE, committee, start};
+use crate::beacon_chain::{Block, GENESIS_TIME, NOW, SIZE, committee, start};
 use alloy_primitives::B256;
 use crosspoint_light_proofs::ethereum_pos::{
     ClientState, ConsensusState, Header, PosError, Preset, SyncError, check_misbehaviour, verify_update,
@@ -76,17 +76,4 @@ fn two_final_blocks_of_one_slot_or_two_next_committees_freeze() {
     assert!(matches!(minority, Err(PosError::Sync(SyncError::Participation { .. }))));
     let later = Block::new(48, 32);
     assert_eq!(check(&one.signed(SIZE), &later.signed(SIZE)), Err(PosError::NoConflict));
-}
-
-#[test]
-fn a_final_block_is_not_from_ahead() {
-    let (client, state) = start(MINIMAL);
-    for time in [NOW.0, NOW.0 + 1, u64::MAX] {
-        let execution = Execution { number: 48, state_root: B256::repeat_byte(3), time };
-        let header = Block { final_execution: Some(execution), ..Block::new(40, 24) }.signed(SIZE);
-        let verdict = verify_update(&client, &state, &header, NOW).map(|(next, _)| next.latest.time);
-        let time = Timestamp(time);
-        let expected = if time <= NOW { Ok(time) } else { Err(PosError::FromTheFuture { time, now: NOW }) };
-        assert_eq!(verdict, expected);
-    }
 }

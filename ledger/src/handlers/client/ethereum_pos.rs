@@ -65,6 +65,7 @@ pub(super) fn update(
     };
     match verified {
         Ok((Some(next), mut consensus)) => {
+            next.latest.check_not_ahead(now).map_err(refusal(id))?;
             // Believed from an older state, it must not forget a committee that was shown since.
             let (newest, hash) = (trusted(state, id, known, known.latest.number)?, next.latest.root);
             let same_period = |state: &ConsensusState| state.current_committee == consensus.current_committee;
