@@ -65,9 +65,9 @@ pub(super) async fn export(args: &EvidenceExportArgs, json: bool) -> Result<(), 
 
 /// Checks a file. Reads nothing else but the anchors it is given, and asks nobody.
 pub(super) fn verify(args: &EvidenceVerifyArgs, json: bool) -> Result<(), Failure> {
-    let text = file::read(&args.file)?;
+    let text = file::bytes(&args.file)?;
     let anchors = file::anchors(&args.anchor)?;
-    let checked = Evidence::read(&text).and_then(|evidence| {
+    let checked = Evidence::from_bytes(&text).and_then(|evidence| {
         let found = check(&evidence, &anchors)?;
         pinned(&found, &args.pin)?;
         Ok(found)
@@ -92,7 +92,7 @@ pub(super) fn verify(args: &EvidenceVerifyArgs, json: bool) -> Result<(), Failur
 
 /// Prints the anchors in a file, for an auditor who compared them to keep.
 pub(super) fn anchors(args: &EvidenceAnchorsArgs) -> Result<(), Failure> {
-    let evidence = Evidence::read(&file::read(&args.file)?)?;
+    let evidence = Evidence::from_bytes(&file::bytes(&args.file)?)?;
     check(&evidence, &[])?;
     Ok(output::json(&[evidence.source.anchor(), evidence.destination.anchor()])?)
 }

@@ -48,6 +48,14 @@ fn io(path: &Path) -> impl Fn(std::io::Error) -> FileError {
 /// # Errors
 /// It cannot be read, is too long, or is no text.
 pub fn read(path: &Path) -> Result<String, FileError> {
+    String::from_utf8(bytes(path)?).map_err(|_| FileError::NotText(path.into()))
+}
+
+/// Reads a file of bounded length, whatever is in it.
+///
+/// # Errors
+/// It cannot be read, or is too long.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, FileError> {
     let limit = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX);
     let mut bytes = vec![];
     let file = File::open(path).map_err(io(path))?;
@@ -55,7 +63,7 @@ pub fn read(path: &Path) -> Result<String, FileError> {
     if bytes.len() > MAX_FILE_BYTES {
         return Err(FileError::TooLong(path.into()));
     }
-    String::from_utf8(bytes).map_err(|_| FileError::NotText(path.into()))
+    Ok(bytes)
 }
 
 /// Writes a file whole or not at all: beside its place, synced, then moved there. Without `force` a file that is
@@ -91,6 +99,9 @@ pub fn anchors(paths: &[PathBuf]) -> Result<Vec<Anchor>, FileError> {
     for path in paths {
         let malformed = |reason: String| FileError::Anchors { path: path.clone(), reason };
         let anchors: Vec<Anchor> = serde_json::from_str(&read(path)?).map_err(|e| malformed(e.to_string()))?;
+        if anchors.is_empty() {
+            return Err(malformed("it names none".into()));
+        }
         for anchor in anchors {
             let chain = anchor.chain().map_err(|e| malformed(e.to_string()))?;
             if all.iter().any(|(known, _)| *known == chain) {

@@ -31,6 +31,17 @@ impl EvidenceError {
     }
 }
 
+/// Most characters of a file's content that are said again.
+const MAX_SAID: usize = 200;
+
+/// What a library says, as far as it can be shown: it may hold any part of the file.
+pub(super) fn shown(error: &impl std::fmt::Display) -> String {
+    let is_plain = |c: &char| {
+        !c.is_control() && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    error.to_string().chars().filter(is_plain).take(MAX_SAID).collect()
+}
+
 /// What is wrong with a part of a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -40,6 +51,9 @@ pub enum Fault {
     /// Not JSON.
     #[error("it is not JSON: {0}")]
     Json(String),
+    /// Not text.
+    #[error("it is not UTF-8 text")]
+    NotText,
     /// JSON of another form.
     #[error("it is not of the form it must have: {0}")]
     Form(String),
@@ -167,4 +181,25 @@ pub enum Fault {
     /// The registered client is of another chain or another client than those in this file.
     #[error("the client registered there has another {0} than this file")]
     Registered(&'static str),
+}
+
+impl Fault {
+    pub(super) fn json(error: &serde_json::Error) -> Self {
+        Self::Json(shown(error))
+    }
+
+    pub(super) fn form(error: &serde_json::Error) -> Self {
+        Self::Form(shown(error))
+    }
+}
+
+/// What could not be read in `part`, by its path.
+pub(super) fn unread(part: &str, error: &serde_path_to_error::Error<serde_json::Error>) -> EvidenceError {
+    let inner = shown(error.path());
+    let at = match inner.as_str() {
+        "." => part.to_owned(),
+        list if list.starts_with('[') => format!("{part}{list}"),
+        field => format!("{part}.{field}"),
+    };
+    EvidenceError::new(at, Fault::form(error.inner()))
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use std::fmt;
 
 use super::attested::{AttestedAnchor, AttestedSide};
-use super::error::{EvidenceError, Fault};
+use super::error::{EvidenceError, Fault, shown, unread};
 use super::ethereum_pos::{EthereumPosAnchor, EthereumPosSide};
 use super::native::{TendermintAnchor, TendermintSide};
 use super::qbft::{QbftAnchor, QbftSide};
@@ -234,7 +234,19 @@ impl Evidence {
     /// None that occurs: every part can be written.
     pub fn to_text(&self) -> Result<String, EvidenceError> {
         let text = serde_json::to_string_pretty(self);
-        Ok(text.map_err(|e| EvidenceError::new("file", Fault::Form(e.to_string())))? + "\n")
+        Ok(text.map_err(|e| EvidenceError::new("file", Fault::form(&e)))? + "\n")
+    }
+
+    /// Reads a file's bytes as [`Evidence::read`] does its text.
+    ///
+    /// # Errors
+    /// They are no text, or as [`Evidence::read`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, EvidenceError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let before = bytes.iter().take(error.valid_up_to()).filter(|byte| **byte == b'\n').count();
+            EvidenceError::new(line(before), Fault::NotText)
+        })?;
+        Self::read(text)
     }
 
     /// Reads a file. Its bytes must be exactly those that [`Evidence::to_text`] gives: nothing is left over.
@@ -245,13 +257,12 @@ impl Evidence {
         if text.len() > MAX_FILE_BYTES {
             return Err(EvidenceError::new("file", Fault::TooLong(text.len())));
         }
-        let value: Value =
-            serde_json::from_str(text).map_err(|e| EvidenceError::new("file", Fault::Json(e.to_string())))?;
+        let value: Value = serde_json::from_str(text).map_err(|e| EvidenceError::new("file", Fault::json(&e)))?;
         let read = Self::from_value(value)?;
         let canonical = read.to_text()?;
         if canonical != text {
-            let same = canonical.lines().zip(text.lines()).take_while(|(a, b)| a == b).count();
-            return Err(EvidenceError::new(format!("line {}", same.saturating_add(1)), Fault::NotCanonical));
+            let same = canonical.split('\n').zip(text.split('\n')).take_while(|(a, b)| a == b).count();
+            return Err(EvidenceError::new(line(same), Fault::NotCanonical));
         }
         Ok(read)
     }
@@ -263,8 +274,7 @@ impl Evidence {
     /// As [`Evidence::read`].
     pub fn from_value(value: Value) -> Result<Self, EvidenceError> {
         let read = Self::by_parts(value.clone())?;
-        let written =
-            serde_json::to_value(&read).map_err(|e| EvidenceError::new("file", Fault::Form(e.to_string())))?;
+        let written = serde_json::to_value(&read).map_err(|e| EvidenceError::new("file", Fault::form(&e)))?;
         match difference(String::new(), &value, &written) {
             Some(at) => Err(EvidenceError::new(at, Fault::NotCanonical)),
             None => Ok(read),
@@ -275,7 +285,7 @@ impl Evidence {
         let mut root = object("file", value)?;
         let format: String = part("format", take("", &mut root, "format")?)?;
         if format != FORMAT {
-            return Err(EvidenceError::new("format", Fault::Format(format.chars().take(64).collect())));
+            return Err(EvidenceError::new("format", Fault::Format(shown(&format))));
         }
         let read = Self {
             format,
@@ -287,6 +297,11 @@ impl Evidence {
         none_left("", &root)?;
         Ok(read)
     }
+}
+
+/// The line after so many.
+fn line(before: usize) -> String {
+    format!("line {}", before.saturating_add(1))
 }
 
 fn side(at: &str, value: Value) -> Result<ChainEvidence, EvidenceError> {
@@ -343,7 +358,7 @@ fn check_base64(at: &str, headers: &Value) -> Result<(), EvidenceError> {
 
 /// Reads part by part, so that what cannot be read is named.
 fn part<T: DeserializeOwned>(at: &str, value: Value) -> Result<T, EvidenceError> {
-    serde_json::from_value(value).map_err(|e| EvidenceError::new(at, Fault::Form(e.to_string())))
+    serde_path_to_error::deserialize(value).map_err(|e| unread(at, &e))
 }
 
 fn list<T: DeserializeOwned>(at: &str, value: Value) -> Result<Vec<T>, EvidenceError> {
@@ -366,7 +381,7 @@ fn take(at: &str, fields: &mut Map<String, Value>, name: &str) -> Result<Value, 
 
 fn none_left(at: &str, fields: &Map<String, Value>) -> Result<(), EvidenceError> {
     match fields.keys().next() {
-        Some(name) => Err(EvidenceError::new(within(at, &name.chars().take(64).collect::<String>()), Fault::Unknown)),
+        Some(name) => Err(EvidenceError::new(within(at, &shown(name)), Fault::Unknown)),
         None => Ok(()),
     }
 }

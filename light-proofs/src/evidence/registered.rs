@@ -40,7 +40,7 @@ pub(super) fn check(
     other: &VerifiedSide,
 ) -> Result<Registered, EvidenceError> {
     let fault = |why| EvidenceError::new(at, why);
-    let record: Record = serde_json::from_slice(value).map_err(|e| fault(Fault::Form(e.to_string())))?;
+    let record: Record = serde_json::from_slice(value).map_err(|e| fault(Fault::form(&e)))?;
     let differs = |what| fault(Fault::Registered(what));
     if record.counterparty.as_ref() != Some(counterparty) {
         return Err(differs("counterparty"));

@@ -120,6 +120,41 @@ fn every_changed_byte_of_the_text_is_found() {
     for other in [text.replace("\": ", "\":"), format!("{text}\n"), text.trim_end().to_owned()] {
         assert_eq!(*check(&other).unwrap_err().why, Fault::NotCanonical);
     }
+    // The very line is named, also of what is no text, and of what editors do to line ends.
+    let lines: Vec<&str> = text.split('\n').collect();
+    for at in (0..lines.len() - 1).step_by(9) {
+        let before: usize = lines[..at].iter().map(|line| line.len() + 1).sum();
+        let mut bytes = text.clone().into_bytes();
+        bytes[before] |= 0x80;
+        let error = Evidence::from_bytes(&bytes).unwrap_err();
+        assert_eq!((error.at, *error.why), (format!("line {}", at + 1), Fault::NotText));
+        let mut ended = lines.clone();
+        let with_return = format!("{}\r", lines[at]);
+        ended[at] = &with_return;
+        let error = check(&ended.join("\n")).unwrap_err();
+        assert_eq!((error.at, *error.why), (format!("line {}", at + 1), Fault::NotCanonical));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_named_by_its_path() {
+    for (name, evidence) in all() {
+        let value: Value = serde_json::from_str(&evidence.to_text().unwrap()).unwrap();
+        let mut paths = vec![];
+        leaves("", &value, &mut paths, "");
+        let mut exact = 0;
+        let texts = paths.iter().filter(|(_, pointer)| value.pointer(pointer).unwrap().is_string());
+        let count = texts.clone().count();
+        for (at, pointer) in texts {
+            let mut changed = value.clone();
+            *changed.pointer_mut(pointer).unwrap() = format!("0x{}", "\u{202e}g\n".repeat(1_000_000)).into();
+            let error = Evidence::from_value(changed).and_then(|file| verify(&file, &[]).map(drop)).unwrap_err();
+            exact += usize::from(error.at == *at);
+            let said = error.to_string();
+            assert!(said.len() < 2_000 && !said.contains(['\n', '\u{202e}']), "{name} {at}: {} bytes said", said.len());
+        }
+        assert!(exact * 4 >= count * 3, "{name}: {exact} of {count} are named to the letter");
+    }
 }
 
 #[test]
