@@ -72,7 +72,7 @@ impl Outcomes {
 }
 
 /// The variants' names in an error's debug form: `Signature(HighS { index: 0 })` is `Signature.HighS`, and
-/// `Field("number")` is `Field(number)`.
+/// `Field("number")`, like `Field { field: "number", .. }`, is `Field(number)`.
 fn name(debug: &str) -> String {
     let ident = |text: &str| text.chars().take_while(|c| c.is_alphanumeric()).collect::<String>();
     let mut name = ident(debug);
@@ -82,7 +82,8 @@ fn name(debug: &str) -> String {
         rest = &inner[next.len()..];
         name = format!("{name}.{next}");
     }
-    if let Some((text, _)) = rest.strip_prefix("(\"").and_then(|rest| rest.split_once('"')) {
+    let text = rest.strip_prefix("(\"").or_else(|| rest.strip_prefix(" { field: \""));
+    if let Some((text, _)) = text.and_then(|rest| rest.split_once('"')) {
         name = format!("{name}({text})");
     }
     name
