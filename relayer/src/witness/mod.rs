@@ -67,7 +67,6 @@ struct Dispute {
     /// The state in dispute, and the destination's newest block when it was found.
     state: ClientStatus,
     found_at: Height,
-    generation: u64,
     why: String,
 }
 
@@ -149,7 +148,8 @@ impl Witnesses {
             let roots = self.shared.journal.witnessed(&self.route)?;
             lock(&self.state).roots = Some(roots);
         }
-        let of_old = lock(&self.state).dispute.as_ref().is_some_and(|dispute| dispute.generation != client.generation);
+        let of_old =
+            lock(&self.state).dispute.as_ref().is_some_and(|dispute| dispute.state.generation != client.generation);
         if of_old {
             self.settle(None);
         }
@@ -290,8 +290,7 @@ impl Witnesses {
         let head = self.shared.call(&self.route.dest_chain, "head", self.target.head()).await;
         // Not known is never looked past.
         let found_at = head.map_or(Height(u64::MAX), |head| head.latest.height);
-        let (state, generation) = (client.clone(), client.generation);
-        let dispute = Dispute { witness: at, about, state, found_at, generation, why };
+        let dispute = Dispute { witness: at, about, state: client.clone(), found_at, why };
         let subject = (client.generation, mark);
         let shown = lock(&self.state).shown.as_ref() == Some(&subject);
         if shown {

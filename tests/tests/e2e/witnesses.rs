@@ -87,6 +87,14 @@ fn halts(relayer: &RelayerHandle) -> Vec<Halt> {
     relayer.status().unwrap().routes.into_iter().filter_map(|route| route.halt).collect()
 }
 
+/// Why headers are in dispute, if they are.
+fn disputed(relayer: &RelayerHandle) -> Option<String> {
+    halts(relayer).into_iter().find_map(|halt| match halt {
+        Halt::Disputed { why } => Some(why),
+        _ => None,
+    })
+}
+
 /// The value of a counter or gauge whose line begins so.
 fn value(metrics: &Metrics, line: &str) -> f64 {
     let text = metrics.encode().unwrap();
@@ -301,12 +309,7 @@ async fn a_forged_checkpoint_that_another_followed_stops_the_route() -> Result<(
     assert_eq!(world.client_status(From::Native).await?.trusted.height, next.height);
     role.play(Role::HONEST, Height(0));
     let relayer = world.relayer.as_ref().context("a relayer")?;
-    let disputed = || {
-        halts(relayer).into_iter().find_map(|halt| match halt {
-            Halt::Disputed { why } => Some(why),
-            _ => None,
-        })
-    };
+    let disputed = || disputed(relayer);
     world.eventually("the dispute", async || Ok(disputed().is_some())).await?;
     let why = disputed().context("a dispute")?;
     assert!(why.contains("was brought another one"), "{why}");
@@ -338,12 +341,7 @@ async fn a_witness_with_another_block_that_nobody_attests_stops_the_route_until_
     let back = secret();
     let home = world.send_back(20, "coffee", &back, LONG).await?;
     let relayer = world.relayer.as_ref().context("a relayer")?;
-    let disputed = || {
-        halts(relayer).into_iter().find_map(|halt| match halt {
-            Halt::Disputed { why } => Some(why),
-            _ => None,
-        })
-    };
+    let disputed = || disputed(relayer);
     world.eventually("the dispute", async || Ok(disputed().is_some())).await?;
     // The route stops first; whether the witness can prove what it says is asked then.
     let cannot = async || Ok(disputed().is_some_and(|why| why.contains("cannot prove")));
