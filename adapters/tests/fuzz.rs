@@ -19,6 +19,7 @@ static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::I
 
 #[test]
 fn every_adapter_takes_any_answers_in_bounded_time_and_memory() {
+    answers::expect_panics_that_are_caught();
     for (name, run, seeds) in answers::TARGETS {
         runner::run(name, *run, &seeds(), || ALLOCATOR.stats().bytes_allocated);
     }
