@@ -146,7 +146,8 @@ impl Query<'_> {
     fn check_height(&self) -> Result<(), QueryError> {
         let newest = self.newest.height;
         // Block h prunes what version h - history replaced: that version itself is still whole.
-        let oldest = Height(newest.0.saturating_sub(self.reader.genesis.params.history));
+        let base = self.reader.store.base()?;
+        let oldest = Height(newest.0.saturating_sub(self.reader.genesis.params.history).max(base));
         if self.height < oldest || self.height > newest {
             return Err(QueryError::Height { height: self.height, oldest, newest });
         }
