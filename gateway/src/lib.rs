@@ -6,7 +6,8 @@
 //! - [`api`]: the service over HTTP; [`client`]: the command line's side of it.
 //! - [`evidence`]: what an evidence file proves, in words.
 //! - [`batch`]: many transfers from a CSV file, each paid once.
-//! - [`localnet`]: a whole network on one machine; [`demo`]: a story told on it.
+//! - [`localnet`]: both chains of the demo on one machine, in one process; [`demo`]: a story told on it.
+//! - [`nodes`]: a CometBFT network on one machine, as processes: `crosspoint localnet`.
 //! - [`service`]: wires chains, relayer, desk and API; [`cli`]: the commands.
 
 pub mod api;
@@ -18,6 +19,7 @@ pub mod desk;
 pub mod evidence;
 pub mod keys;
 pub mod localnet;
+pub mod nodes;
 pub mod secrets;
 pub mod service;
 pub mod settings;

@@ -9,6 +9,8 @@ mod docs;
 mod evidence;
 pub mod failure;
 mod keys;
+mod localnet;
+mod node;
 pub mod output;
 mod rotate;
 mod signals;
@@ -64,6 +66,8 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Keys(KeysCommand::List(args)) => keys::list(&args, json),
         Command::Attest(args) => attest::run(&args).await,
         Command::RotateAttestors(args) => rotate::run(&args, json).await,
+        Command::Localnet(command) => localnet::run(&command, json).await,
+        Command::Node(args) => node::run(&args).await,
         Command::Docs(args) => docs::run(&args),
     }
 }
