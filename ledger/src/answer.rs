@@ -88,6 +88,8 @@ pub(crate) fn answer(reader: &Reader, path: &str, data: &[u8], height: Height, p
             let key = if path == "/store" { data.to_vec() } else { vec![] };
             QueryResult { code: code::OK, log: String::new(), key, value, height, proof }
         }
+        // A node whose block is ahead of its state will have it in a moment: who asked sees so in the height.
+        Err(error @ QueryError::Height { newest, .. }) => failed(error, newest),
         Err(error) => failed(error, height),
     }
 }

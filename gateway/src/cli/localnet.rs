@@ -126,7 +126,8 @@ async fn restart(args: &LocalnetRestartArgs, json: bool) -> Result<(), Failure> 
     let binaries = Binaries::find().map_err(input)?;
     // Asked before anything is stopped: where nobody answers, nothing is lost.
     let trust = if args.resync { Some(nodes.trust(index).await?) } else { None };
-    let from = trust.as_ref().map_or(0, |trust| trust.trust_height);
+    // It has caught up when it is where the others are now.
+    let newest = nodes.newest_of_others(index).await;
     nodes.stop(&[index], Signal::Terminate)?;
     let resync = trust.is_some();
     if resync {
@@ -134,7 +135,7 @@ async fn restart(args: &LocalnetRestartArgs, json: bool) -> Result<(), Failure> 
     }
     nodes.write_settings(index, trust)?;
     nodes.start(&binaries, &[index]).await?;
-    nodes.wait_blocks(&[index], from).await?;
+    nodes.wait_blocks(&[index], newest.saturating_sub(1)).await?;
     if resync {
         // A node with blocks must not be told to fetch a snapshot when it starts the next time.
         nodes.write_settings(index, None)?;

@@ -157,6 +157,20 @@ impl Nodes {
         Ok(ran)
     }
 
+    /// What the other validators' nodes say, as far as they answer.
+    async fn others(&self, http: &reqwest::Client, index: u16) -> Vec<(u16, status::ChainStatus)> {
+        let others = self.all().filter(|other| *other != index);
+        let asked =
+            others.map(|other| async move { Some((other, status::chain(http, self.plan().rpc(other)).await?)) });
+        futures::future::join_all(asked).await.into_iter().flatten().collect()
+    }
+
+    /// The newest height of the other validators; 0 if none answers.
+    pub async fn newest_of_others(&self, index: u16) -> u64 {
+        let others = self.others(&reqwest::Client::new(), index).await;
+        others.into_iter().map(|(_, chain)| chain.height).max().unwrap_or(0)
+    }
+
     /// What a validator without blocks needs to join by a snapshot: two RPC servers, and a header to trust. On one
     /// machine the other validators are asked; between organisations a person compares.
     ///
@@ -165,18 +179,19 @@ impl Nodes {
     pub async fn trust(&self, index: u16) -> Result<StateSync> {
         let http = reqwest::Client::new();
         let mut servers = vec![];
-        let mut newest = None;
-        for other in self.all().filter(|other| *other != index) {
-            if let Some(chain) = status::chain(&http, self.plan().rpc(other)).await {
-                servers.push(self.plan().rpc(other));
-                newest = newest.or(Some(chain));
+        let mut lowest: Option<status::ChainStatus> = None;
+        for (other, chain) in self.others(&http, index).await {
+            servers.push(self.plan().rpc(other));
+            // Every server must have the header.
+            if lowest.as_ref().is_none_or(|lowest| chain.height < lowest.height) {
+                lowest = Some(chain);
             }
         }
-        let newest = newest.context("no other validator answers; a snapshot can come from nowhere")?;
+        let lowest = lowest.context("no other validator answers; a snapshot can come from nowhere")?;
         // CometBFT compares the answers of two; where there is but one, it is asked twice.
         if let [only] = servers.as_slice() {
             servers.push(*only);
         }
-        Ok(StateSync { rpc_servers: servers, trust_height: newest.height, trust_hash: newest.hash })
+        Ok(StateSync { rpc_servers: servers, trust_height: lowest.height, trust_hash: lowest.hash })
     }
 }

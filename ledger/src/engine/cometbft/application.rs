@@ -441,7 +441,9 @@ impl Application {
             let log = "data is the header's height in eight bytes, the highest first".into();
             return refused(code::MALFORMED, log, newest);
         };
-        let height = Height(u64::from_be_bytes(bytes));
+        let asked = Height(u64::from_be_bytes(bytes));
+        let nearest = records::newest_certified(&self.reader, if asked.0 == 0 { newest } else { asked.min(newest) })?;
+        let height = if asked.0 == 0 { nearest.unwrap_or_default() } else { asked };
         if let Some(signed) = records::checkpoint(&self.reader, &self.signers, height)? {
             let value = serde_json::to_vec(&signed).map_err(|_| StoreError::Damaged("certificate"))?;
             return Ok(response::Query {
@@ -451,10 +453,9 @@ impl Application {
                 ..response::Query::default()
             });
         }
-        let below = records::newest_certified(&self.reader, height.min(newest))?;
-        let below =
-            below.map_or_else(|| "none below it is near".into(), |below| format!("the nearest below is {below}"));
-        refused(code::NOT_FOUND, format!("there is no certificate of header {height} here; {below}"), newest)
+        let nearest =
+            nearest.map_or_else(|| "none is near".into(), |nearest| format!("the nearest below is {nearest}"));
+        refused(code::NOT_FOUND, format!("there is no certificate of header {height} here; {nearest}"), newest)
     }
 }
 

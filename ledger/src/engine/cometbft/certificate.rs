@@ -4,7 +4,7 @@
 //! It is no user's transaction: it changes no state, has no events and is left out of what is executed. Its bytes are
 //! [`PREFIX`] and a protobuf message, [`wire`]; the prefix begins with a zero byte, which no transaction can.
 
-use crosspoint_light_proofs::checkpoint::{CheckpointError, ClientState, Latest, SignedCheckpoint, verify_update};
+use crosspoint_light_proofs::checkpoint::{CheckpointError, SignedCheckpoint};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use prost::Message;
 
@@ -151,17 +151,8 @@ impl Certificate {
         if self.height != height {
             return Err(CertificateError::Height { found: self.height, expected: height });
         }
-        let signed = self.signed(signers);
-        let header = &signed.checkpoint;
-        let before = ClientState {
-            chain_id: header.chain_id.clone(),
-            set_hash: header.set_hash,
-            latest: Latest { height: Height(height.0.saturating_sub(1)), ..header.into() },
-            trusting_period: 1,
-            frozen: false,
-            generation: 0,
-        };
-        verify_update(&before, &signed, header.time)?;
+        let statement = signers.statement(height, self.time, self.app_hash);
+        signers.set().verify_quorum(&statement.digest(), &self.signatures)?;
         Ok(())
     }
 }

@@ -77,15 +77,15 @@ pub fn checkpoint(reader: &Reader, signers: &Signers, height: Height) -> Result<
     Ok(Some(certificate.signed(signers)))
 }
 
-/// The newest header below `height` whose certificate is here.
+/// The newest header up to `height` whose certificate is here.
 ///
 /// # Errors
 /// When the database fails.
 pub fn newest_certified(reader: &Reader, height: Height) -> Result<Option<Height>, AppError> {
     // Quorums are missed seldom, so the answer is a step or two away.
-    for below in (height.0.saturating_sub(64)..height.0).rev() {
-        if reader.engine_get(&certificate_key(Height(below)))?.is_some() {
-            return Ok(Some(Height(below)));
+    for at in (height.0.saturating_sub(63)..=height.0).rev() {
+        if reader.engine_get(&certificate_key(Height(at)))?.is_some() {
+            return Ok(Some(Height(at)));
         }
     }
     Ok(None)
