@@ -4,8 +4,10 @@
 //! its artifact, and what is open already must be as planned, else the deployment stops with nothing changed.
 
 mod denoms;
+mod governance;
 
 pub use denoms::{LimitsPlan, TokenPlan, VoucherPlan};
+pub use governance::GovernancePlan;
 
 use super::artifacts::{ArtifactError, Contract};
 use super::block::{self, BlockId};
@@ -41,6 +43,9 @@ pub struct DeployPlan {
     pub endpoints: Vec<Url>,
     /// Light clients of native chains, with the denoms open to each.
     pub clients: Vec<ClientPlan>,
+    /// Who governs once all that stands; `None`: the deployer, without delay, as on a development chain.
+    #[serde(default)]
+    pub governance: Option<GovernancePlan>,
     /// Bounds on gas and fees.
     #[serde(default)]
     pub fees: FeeSettings,
@@ -147,12 +152,15 @@ pub enum DeployError {
     /// A contract was made, but its receipt names no address.
     #[error("the receipt of the transaction that made {0} names no contract")]
     NoAddress(Contract),
+    /// Governance could do anything at once.
+    #[error("governance needs a council that is an account, and a delay of at least 1 s")]
+    NoDelay,
     /// A number of the plan does not fit.
     #[error("{0} is too large")]
     TooLarge(&'static str),
 }
 
-/// Brings a chain to what the plan says. `deployer` pays and becomes the access manager's admin.
+/// Brings a chain to what the plan says. `deployer` pays, and is the access manager's admin until the plan's council is.
 /// `keep` is called after each contract, so that an interrupted deployment goes on where it stopped.
 pub async fn deploy(
     plan: &DeployPlan,
@@ -160,6 +168,7 @@ pub async fn deploy(
     previous: Option<Manifest>,
     keep: &mut (dyn FnMut(&Manifest) + Send),
 ) -> Result<Manifest, DeployError> {
+    plan.governance.as_ref().map_or(Ok(()), GovernancePlan::check)?;
     let bounds = super::rpc::Bounds { timeout: Duration::from_secs(30), max_response: 32 << 20 };
     let rpc = Arc::new(Rpc::new(plan.chain.clone(), &plan.endpoints, bounds)?);
     let sender = Sender::new(Arc::clone(&rpc), plan.chain_number, plan.fees.clone(), Duration::from_millis(50));
@@ -181,6 +190,9 @@ pub async fn deploy(
         for token in &client.tokens {
             work.list_token(registry, gateway, client, token).await?;
         }
+    }
+    if let Some(governance) = &plan.governance {
+        work.hand_over(manager, registry, governance).await?;
     }
     Ok(manifest)
 }
