@@ -28,6 +28,7 @@ sol! {
     /// Public parts of the contracts beside their interfaces, and errors of their libraries.
     interface IBindings {
         function registry() external view returns (address);
+        function authority() external view returns (address);
         function gateway() external view returns (address);
         function bindIntents(address intents) external;
         error BatchMalformed();

@@ -265,6 +265,15 @@ async fn not_before(endpoint: &Endpoint, here: &ClientId, item: &RelayItem) -> R
     }
 }
 
+/// The newest checkpoint, signed by a quorum of the set that it names.
+pub(crate) async fn newest(endpoint: &Endpoint) -> Result<SignedCheckpoint, ChainError> {
+    let height = endpoint.status().await?.latest.height;
+    let signed = checkpoint(endpoint, height).await?;
+    let quorum = signed.set.verify_quorum(&signed.checkpoint.digest(), &signed.signatures);
+    quorum.map_err(|error| endpoint.untrustworthy(error))?;
+    Ok(signed)
+}
+
 /// The checkpoint of a header with the set that it names. Its signatures are not verified.
 pub(crate) async fn checkpoint(endpoint: &Endpoint, height: Height) -> Result<SignedCheckpoint, ChainError> {
     let signed: SignedCheckpoint = endpoint.checkpoint(height).await?;

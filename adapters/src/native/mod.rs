@@ -38,6 +38,7 @@ use crosspoint_ledger::query::{AccountView, ClientView, HashlockQuery, SupplyVie
 use crosspoint_ledger::tx::action::TendermintSpec;
 use crosspoint_ledger::tx::message::{Message, RelayBatch};
 use crosspoint_light_proofs::attested::SignedRotation;
+use crosspoint_light_proofs::checkpoint::Checkpoint;
 use crosspoint_light_proofs::evidence::ChainEvidence;
 use crosspoint_light_proofs::tendermint::PacketStore;
 use crosspoint_protocol::amount::Amount;
@@ -169,6 +170,20 @@ impl NativeChain {
             header: header.encode().into(),
             trusting_period,
         })
+    }
+
+    /// The newest header that the bridge keys signed, for a `checkpoint` client to start from. The same caution holds: what
+    /// is checked is that its signers sign for each other.
+    pub async fn checkpoint_anchor(&self) -> Result<Checkpoint, ChainError> {
+        let signed = self.endpoints.first_good(|endpoint| async move { checkpoint::newest(&endpoint).await }).await?;
+        Ok(signed.checkpoint)
+    }
+
+    /// What the bridge keys signed of a header, by the first endpoint that answers.
+    pub async fn checkpoint_at(&self, height: Height) -> Result<Checkpoint, ChainError> {
+        let signed =
+            self.endpoints.first_good(|endpoint| async move { checkpoint::checkpoint(&endpoint, height).await });
+        Ok(signed.await?.checkpoint)
     }
 
     /// What became of a transaction, by its hash: the answer to [`ChainError::OutcomeUnknown`].

@@ -86,6 +86,11 @@ pub enum Command {
     Attest(AttestArgs),
     /// Bring the native chain the hand-over that the attestors of an EVM chain signed.
     RotateAttestors(RotateArgs),
+    /// Bring the contracts on an EVM chain to what a plan says, or check that they stand so.
+    Deploy(DeployArgs),
+    /// What another chain needs to know of a native chain.
+    #[command(subcommand)]
+    Chain(ChainCommand),
     /// Print documentation that is made from the program.
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -444,4 +449,51 @@ pub struct RotateArgs {
     /// The EVM chain whose attestors hand over, such as eip155-1.
     #[arg(long)]
     pub chain: ChainId,
+}
+
+/// `crosspoint deploy`
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The plan is all there is to trust: read it, then deploy. Run again with the same plan and manifest, it goes on where it\nstopped, and changes nothing that stands. --check sends nothing and needs no key.\n\nExamples:\n  crosspoint deploy --chain eip155-1337 --plan deploy.toml --key deployer\n  crosspoint deploy --chain eip155-1337 --plan deploy.toml --check"
+)]
+pub struct DeployArgs {
+    /// The chain, such as eip155-1: it must be the plan's.
+    #[arg(long)]
+    pub chain: ChainId,
+    /// What is to stand; `config/deploy.toml` is the commented reference.
+    #[arg(long, default_value = "deploy.toml", value_name = "FILE")]
+    pub plan: PathBuf,
+    /// What stands: written after each contract, read when run again. CHAIN.manifest.json unless given.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Compare the code, the wiring and all that is open with plan and manifest; send nothing.
+    #[arg(long, conflicts_with = "key")]
+    pub check: bool,
+    /// The keystore.
+    #[command(flatten)]
+    pub open: OpenKeystoreArgs,
+    /// The key that pays, of kind evm. Until the plan's council governs, it does.
+    #[arg(long, value_name = "KEY", required_unless_present = "check")]
+    pub key: Option<KeyName>,
+}
+
+/// `crosspoint chain …`
+#[derive(Debug, Subcommand)]
+pub enum ChainCommand {
+    /// Print the newest signed header, as the plan of a deployment trusts it.
+    #[command(
+        after_help = "Ask nodes of several members: all must know the header that is printed.\n\nExample:\n  crosspoint chain anchor --chain crosspoint-1 --endpoint http://127.0.0.1:26657 --endpoint http://10.0.0.2:26657"
+    )]
+    Anchor(AnchorArgs),
+}
+
+/// `crosspoint chain anchor`
+#[derive(Debug, Clone, Args)]
+pub struct AnchorArgs {
+    /// The native chain, such as crosspoint-1.
+    #[arg(long)]
+    pub chain: ChainId,
+    /// A node of it; may be given several times.
+    #[arg(long, value_name = "URL", required = true)]
+    pub endpoint: Vec<crate::settings::Endpoint>,
 }

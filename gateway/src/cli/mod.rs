@@ -5,6 +5,8 @@
 pub mod args;
 mod attest;
 pub(crate) mod batch;
+mod chain;
+mod deploy;
 mod docs;
 mod evidence;
 pub mod failure;
@@ -19,7 +21,8 @@ pub(crate) use signals::remove_at_the_end;
 pub use signals::{clean_up, stop_on_signal};
 
 use args::{
-    Cli, Command, ConfigArgs, ConfigCommand, EvidenceCommand, InvoiceCommand, KeysCommand, ServiceArgs, TransferCommand,
+    ChainCommand, Cli, Command, ConfigArgs, ConfigCommand, EvidenceCommand, InvoiceCommand, KeysCommand, ServiceArgs,
+    TransferCommand,
 };
 use failure::{Class, Failure};
 use output::{Align, Table, thousands};
@@ -64,6 +67,8 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Keys(KeysCommand::List(args)) => keys::list(&args, json),
         Command::Attest(args) => attest::run(&args).await,
         Command::RotateAttestors(args) => rotate::run(&args, json).await,
+        Command::Deploy(args) => deploy::run(&args, json).await,
+        Command::Chain(ChainCommand::Anchor(args)) => chain::anchor(&args, json).await,
         Command::Docs(args) => docs::run(&args),
     }
 }

@@ -18,6 +18,7 @@ mod beacon_chain;
 mod config;
 mod crashes;
 mod demo;
+mod deploy;
 mod evidence;
 mod http;
 mod keys;

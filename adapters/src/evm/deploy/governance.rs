@@ -3,6 +3,7 @@
 use super::super::contracts::{IAccessManager, ICrosspointRegistry};
 use super::{DeployError, Deployment, same};
 use alloy::primitives::Address;
+use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use serde::{Deserialize, Serialize};
 
@@ -40,14 +41,16 @@ impl Deployment<'_> {
         registry: Address,
         plan: &GovernancePlan,
     ) -> Result<(), DeployError> {
-        let deployer = self.deployer.address();
+        let Some(deployer) = self.deployer.map(PrivateKeySigner::address) else {
+            return self.is_handed_over(manager, registry, plan).await;
+        };
         let (admin, waits) = self.role(manager, COUNCIL, deployer).await?;
         if !admin || waits > 0 {
             return self.is_handed_over(manager, registry, plan).await;
         }
         let selectors = operator_calls();
         let target = IAccessManager::setTargetFunctionRoleCall { target: registry, selectors, roleId: OPERATOR };
-        self.send(manager, &target).await?;
+        self.send(manager, || "the operators' role".into(), &target).await?;
         for account in &plan.operators {
             self.grant(manager, OPERATOR, *account, 0).await?;
         }
@@ -55,14 +58,14 @@ impl Deployment<'_> {
         self.grant(manager, COUNCIL, plan.council, plan.delay).await?;
         if plan.council != deployer {
             let renounce = IAccessManager::renounceRoleCall { roleId: COUNCIL, callerConfirmation: deployer };
-            self.send(manager, &renounce).await?;
+            self.send(manager, || "the end of the deployer's role".into(), &renounce).await?;
         }
         self.is_handed_over(manager, registry, plan).await
     }
 
     async fn grant(&self, manager: Address, role: u64, account: Address, delay: u32) -> Result<(), DeployError> {
         let call = IAccessManager::grantRoleCall { roleId: role, account, executionDelay: delay };
-        Ok(self.send(manager, &call).await?)
+        self.send(manager, || format!("role {role} of {account}"), &call).await
     }
 
     async fn role(&self, manager: Address, role: u64, account: Address) -> Result<(bool, u32), DeployError> {
@@ -77,10 +80,9 @@ impl Deployment<'_> {
         plan: &GovernancePlan,
     ) -> Result<(), DeployError> {
         let held = |(member, delay): (bool, u32)| if member { format!("held, delay {delay} s") } else { "none".into() };
-        let deployer = self.deployer.address();
         let council = held(self.role(manager, COUNCIL, plan.council).await?);
         same(&format!("the council's role of {}", plan.council), &council, &held((true, plan.delay)))?;
-        if plan.council != deployer {
+        if let Some(deployer) = self.deployer.map(PrivateKeySigner::address).filter(|other| *other != plan.council) {
             let left = held(self.role(manager, COUNCIL, deployer).await?);
             same(&format!("the council's role of the deployer {deployer}"), &left, &held((false, 0)))?;
         }
