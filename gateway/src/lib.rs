@@ -6,6 +6,7 @@
 //! - [`api`]: the service over HTTP; [`client`]: the command line's side of it.
 //! - [`evidence`]: what an evidence file proves, in words.
 //! - [`batch`]: many transfers from a CSV file, each paid once.
+//! - [`govern`]: proposals and approvals on native chains, and the opening of routes.
 //! - [`localnet`]: a whole network on one machine; [`demo`]: a story told on it.
 //! - [`service`]: wires chains, relayer, desk and API; [`cli`]: the commands.
 
@@ -16,6 +17,7 @@ pub mod client;
 pub mod demo;
 pub mod desk;
 pub mod evidence;
+pub mod govern;
 pub mod keys;
 pub mod localnet;
 pub mod secrets;

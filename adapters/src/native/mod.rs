@@ -17,6 +17,7 @@ mod complete;
 mod endpoints;
 mod events;
 mod evidence;
+mod governance;
 mod outbox;
 mod places;
 mod query;

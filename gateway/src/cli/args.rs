@@ -91,6 +91,12 @@ pub enum Command {
     /// What another chain needs to know of a native chain.
     #[command(subcommand)]
     Chain(ChainCommand),
+    /// Open a route between two chains: a light client on each, from verified headers.
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// Decide on a native chain, as a governor.
+    #[command(subcommand)]
+    Govern(GovernCommand),
     /// Print documentation that is made from the program.
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -496,4 +502,100 @@ pub struct AnchorArgs {
     /// A node of it; may be given several times.
     #[arg(long, value_name = "URL", required = true)]
     pub endpoint: Vec<crate::settings::Endpoint>,
+}
+
+/// `crosspoint route …`
+#[derive(Debug, Subcommand)]
+pub enum RouteCommand {
+    /// Make both clients from the newest headers, register each as the other's counterparty, admit points as vouchers.
+    #[command(
+        after_help = "Does what the keys given can do, and says what is left: approvals of other governors, a delay, the council of an EVM chain.\nRun it again: what is there is left alone. The exit code is 6 while something is left.\n\nExample:\n  crosspoint route open brand-1 crosspoint-1 --config crosspoint.toml --key governor \\\n      --voucher crosspoint-1:stars:STARS:1000000"
+    )]
+    Open(RouteArgs),
+}
+
+/// Whose keys decide.
+#[derive(Debug, Clone, Args)]
+pub struct GovernorArgs {
+    /// The settings that name the chains.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// A governor's key in the settings' keystore, of kind native; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub key: Vec<KeyName>,
+}
+
+/// `crosspoint route open`
+#[derive(Debug, Clone, Args)]
+pub struct RouteArgs {
+    /// One chain, as its id is in the settings.
+    pub a: ChainId,
+    /// The other.
+    pub b: ChainId,
+    /// Who decides.
+    #[command(flatten)]
+    pub governor: GovernorArgs,
+    /// For how many seconds new clients trust a header. All deadlines lie within a third of it.
+    #[arg(long, default_value_t = 14 * 24 * 3600, value_name = "SECONDS")]
+    pub trusting_period: u64,
+    /// Points of the other chain to be received: CHAIN:DENOM:SYMBOL:CAP, the chain that receives them, their name at home,
+    /// a short name, and the most there may ever be. May be given several times.
+    #[arg(long, value_name = "CHAIN:DENOM:SYMBOL:CAP")]
+    pub voucher: Vec<String>,
+}
+
+/// `crosspoint govern …`
+#[derive(Debug, Subcommand)]
+pub enum GovernCommand {
+    /// List proposals that wait, whole.
+    List(GovernListArgs),
+    /// Approve a proposal that you have read.
+    #[command(
+        after_help = "Example:\n  crosspoint govern list --chain crosspoint-1 --config crosspoint.toml\n  crosspoint govern approve --chain crosspoint-1 --proposal 4 --config crosspoint.toml --key governor"
+    )]
+    Approve(ApproveArgs),
+    /// Propose an action, as JSON in a file: the form that `list` prints.
+    #[command(
+        after_help = "Example, to suspend a member (docs/protocol.md has all actions):\n  echo '{\"suspend_member\": {\"account\": \"point1…\"}}' > action.json\n  crosspoint govern propose --chain crosspoint-1 --action action.json --config crosspoint.toml --key governor"
+    )]
+    Propose(ProposeArgs),
+}
+
+/// `crosspoint govern list`
+#[derive(Debug, Clone, Args)]
+pub struct GovernListArgs {
+    /// The settings that name the chain.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The native chain.
+    #[arg(long)]
+    pub chain: ChainId,
+}
+
+/// `crosspoint govern approve`
+#[derive(Debug, Clone, Args)]
+pub struct ApproveArgs {
+    /// Who decides.
+    #[command(flatten)]
+    pub governor: GovernorArgs,
+    /// The native chain.
+    #[arg(long)]
+    pub chain: ChainId,
+    /// The proposal's number.
+    #[arg(long, value_name = "NUMBER")]
+    pub proposal: u64,
+}
+
+/// `crosspoint govern propose`
+#[derive(Debug, Clone, Args)]
+pub struct ProposeArgs {
+    /// Who decides.
+    #[command(flatten)]
+    pub governor: GovernorArgs,
+    /// The native chain.
+    #[arg(long)]
+    pub chain: ChainId,
+    /// The action.
+    #[arg(long, value_name = "FILE")]
+    pub action: PathBuf,
 }

@@ -25,6 +25,7 @@ mod keys;
 #[path = "../../../adapters/tests/source_support/nodes.rs"]
 mod nodes;
 mod process;
+mod routes;
 #[path = "../../../light-proofs/tests/proofs/sealed_chain.rs"]
 mod sealed_chain;
 #[path = "../../../adapters/tests/source_support/seals.rs"]
