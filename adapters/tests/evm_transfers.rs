@@ -10,9 +10,15 @@
 
 mod evm_support;
 
+use alloy::primitives::{B256, Bytes};
+use alloy::sol_types::{SolCall, SolError};
 use crosspoint_adapters::chain::{Chain, ItemOutcome, LockRequest, PacketEvent, RelayItem};
 use crosspoint_adapters::error::ChainError;
-use crosspoint_adapters::evm::deploy::{DeployError, deploy};
+use crosspoint_adapters::evm::artifacts::Contract;
+use crosspoint_adapters::evm::calldata;
+use crosspoint_adapters::evm::contracts::{IAccessManager, ICrosspointRegistry};
+use crosspoint_adapters::evm::deploy::{DeployError, DeployPlan, GovernancePlan, deploy};
+use crosspoint_adapters::evm::record::client_word;
 use crosspoint_adapters::signer::Signer;
 use crosspoint_protocol::ack::{Acknowledgement, UNIVERSAL_ERROR_ACK};
 use crosspoint_protocol::amount::Amount;
@@ -23,6 +29,7 @@ use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::secret::{Hashlock, Preimage};
 use evm_support::native::client;
 use evm_support::{World, account, key};
+use serde_json::json;
 
 fn preimage(n: u8) -> Preimage {
     Preimage::new([n; 32])
@@ -92,6 +99,81 @@ async fn a_second_deployment_changes_nothing() {
     moved.contracts.get_mut(&gateway).unwrap().address = key(5).address();
     let error = deploy(&world.plan, &key(0), Some(moved), &mut |_| {}).await.unwrap_err();
     assert!(matches!(error, DeployError::OtherCode { .. }), "{error}");
+}
+
+/// Calls as an account of anvil's, without a transaction.
+async fn call(world: &World, from: usize, to: Contract, call: &impl SolCall) -> Result<String, ChainError> {
+    let request = json!({ "from": key(from).address(), "to": world.manifest.address(to), "data": Bytes::from(call.abi_encode()) });
+    world.anvil.rpc().call("eth_call", json!([request, "latest"])).await
+}
+
+/// A transaction of an account of anvil's.
+async fn transact(world: &World, from: usize, to: Contract, call: &impl SolCall) {
+    let request = json!({ "from": key(from).address(), "to": world.manifest.address(to), "data": Bytes::from(call.abi_encode()) });
+    let hash: String = world.anvil.rpc().call("eth_sendTransaction", json!([request])).await.unwrap();
+    world.anvil.mine(1).await.unwrap();
+    let receipt: serde_json::Value = world.anvil.rpc().call("eth_getTransactionReceipt", json!([hash])).await.unwrap();
+    assert_eq!(receipt["status"], "0x1");
+}
+
+#[tokio::test]
+async fn after_the_deployment_the_council_decides_and_its_decisions_wait() {
+    const DEPLOYER: usize = 0;
+    const COUNCIL: usize = 6;
+    const OPERATOR: usize = 7;
+    const DELAY: u32 = 3_600;
+    let mut world = World::new().await;
+    let governance =
+        GovernancePlan { council: key(COUNCIL).address(), delay: DELAY, operators: vec![key(OPERATOR).address()] };
+    let without_delay = Some(GovernancePlan { delay: 0, ..governance.clone() });
+    let plan = DeployPlan { governance: without_delay, ..world.plan.clone() };
+    let error = deploy(&plan, &key(DEPLOYER), Some(world.manifest.clone()), &mut |_| {}).await.unwrap_err();
+    assert_eq!(error, DeployError::NoDelay);
+
+    let mut plan = DeployPlan { governance: Some(governance), ..world.plan.clone() };
+    for _ in 0..2 {
+        let same = deploy(&plan, &key(DEPLOYER), Some(world.manifest.clone()), &mut |_| {}).await.unwrap();
+        assert_eq!(same, world.manifest);
+    }
+    plan.governance.as_mut().unwrap().delay = 60;
+    let error = deploy(&plan, &key(DEPLOYER), Some(world.manifest.clone()), &mut |_| {}).await.unwrap_err();
+    assert!(matches!(error, DeployError::Differs { .. }), "{error}");
+
+    // The client expires; a new anchor is for the council alone to set.
+    let id = B256::from(client_word(&client("checkpoint-0")));
+    let period = world.plan.clients[0].rules.trusting_period;
+    world.anvil.increase_time(period + 1).await.unwrap();
+    world.anvil.mine(1).await.unwrap();
+    world.commit().await;
+    let anchor = calldata::header(&world.native.header().checkpoint).into();
+    let reanchor = ICrosspointRegistry::reanchorCall { client: id, anchor };
+    let pause = ICrosspointRegistry::pauseCall { client: id };
+    for who in [DEPLOYER, OPERATOR] {
+        let error = call(&world, who, Contract::Registry, &reanchor).await.unwrap_err();
+        assert!(matches!(error, ChainError::Rejected { .. }), "{error}");
+    }
+    call(&world, OPERATOR, Contract::Registry, &pause).await.unwrap();
+    for who in [DEPLOYER, COUNCIL] {
+        call(&world, who, Contract::Registry, &pause).await.unwrap_err();
+    }
+
+    let unpublished = call(&world, COUNCIL, Contract::Registry, &reanchor).await.unwrap_err();
+    let not_scheduled = hex::encode(IAccessManager::AccessManagerNotScheduled::SELECTOR);
+    assert!(unpublished.to_string().contains(&not_scheduled), "{unpublished}");
+    let schedule = IAccessManager::scheduleCall {
+        target: world.manifest.address(Contract::Registry).unwrap(),
+        data: reanchor.abi_encode().into(),
+        when: Default::default(),
+    };
+    transact(&world, COUNCIL, Contract::AccessManager, &schedule).await;
+    let early = call(&world, COUNCIL, Contract::Registry, &reanchor).await.unwrap_err();
+    let not_ready = hex::encode(IAccessManager::AccessManagerNotReady::SELECTOR);
+    assert!(early.to_string().contains(&not_ready), "{early}");
+    world.anvil.increase_time(u64::from(DELAY)).await.unwrap();
+    world.anvil.mine(1).await.unwrap();
+    transact(&world, COUNCIL, Contract::Registry, &reanchor).await;
+    let status = world.chain.client(&client("checkpoint-0")).await.unwrap();
+    assert_eq!((status.trusted.height, status.generation), (world.native.header().checkpoint.height, 2));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 //! - [`batch`]: many transfers from a CSV file, each paid once.
 //! - [`localnet`]: both chains of the demo on one machine, in one process; [`demo`]: a story told on it.
 //! - [`nodes`]: a CometBFT network on one machine, as processes: `crosspoint localnet`.
+//! - [`govern`]: proposals and approvals on native chains, and the opening of routes.
 //! - [`service`]: wires chains, relayer, desk and API; [`cli`]: the commands.
 
 pub mod api;
@@ -17,6 +18,7 @@ pub mod client;
 pub mod demo;
 pub mod desk;
 pub mod evidence;
+pub mod govern;
 pub mod keys;
 pub mod localnet;
 pub mod nodes;

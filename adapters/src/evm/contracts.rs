@@ -28,6 +28,7 @@ sol! {
     /// Public parts of the contracts beside their interfaces, and errors of their libraries.
     interface IBindings {
         function registry() external view returns (address);
+        function authority() external view returns (address);
         function gateway() external view returns (address);
         function bindIntents(address intents) external;
         error BatchMalformed();
@@ -39,5 +40,20 @@ sol! {
         error IntentExpired(uint256 deadline);
         error WrongNonce(uint256 expected);
         error WrongSigner(address signer);
+    }
+}
+
+sol! {
+    /// What is used of OpenZeppelin's access manager.
+    interface IAccessManager {
+        function hasRole(uint64 roleId, address account) external view returns (bool isMember, uint32 executionDelay);
+        function getTargetFunctionRole(address target, bytes4 selector) external view returns (uint64);
+        function grantRole(uint64 roleId, address account, uint32 executionDelay) external;
+        function renounceRole(uint64 roleId, address callerConfirmation) external;
+        function setTargetFunctionRole(address target, bytes4[] calldata selectors, uint64 roleId) external;
+        function schedule(address target, bytes calldata data, uint48 when) external returns (bytes32, uint32);
+        error AccessManagerUnauthorizedAccount(address account, uint64 roleId);
+        error AccessManagerNotScheduled(bytes32 operationId);
+        error AccessManagerNotReady(bytes32 operationId);
     }
 }

@@ -4,8 +4,10 @@
 //! its artifact, and what is open already must be as planned, else the deployment stops with nothing changed.
 
 mod denoms;
+mod governance;
 
 pub use denoms::{LimitsPlan, TokenPlan, VoucherPlan};
+pub use governance::GovernancePlan;
 
 use super::artifacts::{ArtifactError, Contract};
 use super::block::{self, BlockId};
@@ -41,6 +43,9 @@ pub struct DeployPlan {
     pub endpoints: Vec<Url>,
     /// Light clients of native chains, with the denoms open to each.
     pub clients: Vec<ClientPlan>,
+    /// Who governs once all that stands; `None`: the deployer, without delay, as on a development chain.
+    #[serde(default)]
+    pub governance: Option<GovernancePlan>,
     /// Bounds on gas and fees.
     #[serde(default)]
     pub fees: FeeSettings,
@@ -147,12 +152,18 @@ pub enum DeployError {
     /// A contract was made, but its receipt names no address.
     #[error("the receipt of the transaction that made {0} names no contract")]
     NoAddress(Contract),
+    /// Looked at only, and something is not there yet.
+    #[error("{0} is not there yet; deploy without --check to make it")]
+    Missing(String),
+    /// Governance could do anything at once.
+    #[error("governance needs a council that is an account, and a delay of at least 1 s")]
+    NoDelay,
     /// A number of the plan does not fit.
     #[error("{0} is too large")]
     TooLarge(&'static str),
 }
 
-/// Brings a chain to what the plan says. `deployer` pays and becomes the access manager's admin.
+/// Brings a chain to what the plan says. `deployer` pays, and is the access manager's admin until the plan's council is.
 /// `keep` is called after each contract, so that an interrupted deployment goes on where it stopped.
 pub async fn deploy(
     plan: &DeployPlan,
@@ -160,39 +171,69 @@ pub async fn deploy(
     previous: Option<Manifest>,
     keep: &mut (dyn FnMut(&Manifest) + Send),
 ) -> Result<Manifest, DeployError> {
-    let bounds = super::rpc::Bounds { timeout: Duration::from_secs(30), max_response: 32 << 20 };
-    let rpc = Arc::new(Rpc::new(plan.chain.clone(), &plan.endpoints, bounds)?);
-    let sender = Sender::new(Arc::clone(&rpc), plan.chain_number, plan.fees.clone(), Duration::from_millis(50));
-    let work = Deployment { plan, deployer, rpc, sender };
-    let mut manifest = work.start(previous).await?;
-    let admin = deployer.address();
-    let manager = work.contract(&mut manifest, keep, Contract::AccessManager, &(admin,)).await?;
-    let registry = work.contract(&mut manifest, keep, Contract::Registry, &(manager,)).await?;
-    let light_client = work.contract(&mut manifest, keep, Contract::CheckpointClient, &(registry,)).await?;
-    let gateway = work.contract(&mut manifest, keep, Contract::Gateway, &(registry,)).await?;
-    work.bind(registry, gateway).await?;
-    let intents = work.contract(&mut manifest, keep, Contract::LockIntents, &(gateway, registry)).await?;
-    work.bind_intents(registry, gateway, intents).await?;
-    for client in &plan.clients {
-        work.open_client(registry, light_client, client).await?;
-        for voucher in &client.vouchers {
-            work.open_voucher(registry, gateway, client, voucher).await?;
-        }
-        for token in &client.tokens {
-            work.list_token(registry, gateway, client, token).await?;
-        }
-    }
-    Ok(manifest)
+    Deployment::new(plan, Some(deployer))?.run(previous, keep).await
+}
+
+/// Whether all that the plan says stands, as the manifest says: code, wiring, clients, denoms, governance. Sends nothing.
+/// Fails at the first thing that is missing or otherwise.
+pub async fn check(plan: &DeployPlan, manifest: Manifest) -> Result<(), DeployError> {
+    Deployment::new(plan, None)?.run(Some(manifest), &mut |_| {}).await.map(drop)
 }
 
 struct Deployment<'a> {
     plan: &'a DeployPlan,
-    deployer: &'a PrivateKeySigner,
+    /// `None`: nothing is sent.
+    deployer: Option<&'a PrivateKeySigner>,
     rpc: Arc<Rpc>,
     sender: Sender,
 }
 
-impl Deployment<'_> {
+impl<'a> Deployment<'a> {
+    fn new(plan: &'a DeployPlan, deployer: Option<&'a PrivateKeySigner>) -> Result<Self, DeployError> {
+        plan.governance.as_ref().map_or(Ok(()), GovernancePlan::check)?;
+        let bounds = super::rpc::Bounds { timeout: Duration::from_secs(30), max_response: 32 << 20 };
+        let rpc = Arc::new(Rpc::new(plan.chain.clone(), &plan.endpoints, bounds)?);
+        let sender = Sender::new(Arc::clone(&rpc), plan.chain_number, plan.fees.clone(), Duration::from_millis(50));
+        Ok(Self { plan, deployer, rpc, sender })
+    }
+
+    async fn run(
+        &self,
+        previous: Option<Manifest>,
+        keep: &mut (dyn FnMut(&Manifest) + Send),
+    ) -> Result<Manifest, DeployError> {
+        let mut manifest = self.start(previous).await?;
+        let admin = self.deployer.map(PrivateKeySigner::address).unwrap_or_default();
+        let manager = self.contract(&mut manifest, keep, Contract::AccessManager, &(admin,)).await?;
+        let registry = self.contract(&mut manifest, keep, Contract::Registry, &(manager,)).await?;
+        let light_client = self.contract(&mut manifest, keep, Contract::CheckpointClient, &(registry,)).await?;
+        let gateway = self.contract(&mut manifest, keep, Contract::Gateway, &(registry,)).await?;
+        let intents = self.contract(&mut manifest, keep, Contract::LockIntents, &(gateway, registry)).await?;
+        // The code was compared without what constructors wrote into it.
+        same("the registry's authority", &self.read(registry, &IBindings::authorityCall {}).await?, &manager)?;
+        for (contract, name) in [(light_client, "light client"), (gateway, "gateway"), (intents, "intents contract")] {
+            let found = self.read(contract, &IBindings::registryCall {}).await?;
+            same(&format!("the {name}'s registry"), &found, &registry)?;
+        }
+        let found = self.read(intents, &IBindings::gatewayCall {}).await?;
+        same("the intents contract's gateway", &found, &gateway)?;
+        self.bind(registry, gateway).await?;
+        self.bind_intents(registry, gateway, intents).await?;
+        for client in &self.plan.clients {
+            self.open_client(registry, light_client, client).await?;
+            for voucher in &client.vouchers {
+                self.open_voucher(registry, gateway, client, voucher).await?;
+            }
+            for token in &client.tokens {
+                self.list_token(registry, gateway, client, token).await?;
+            }
+        }
+        if let Some(governance) = &self.plan.governance {
+            self.hand_over(manager, registry, governance).await?;
+        }
+        Ok(manifest)
+    }
+
     async fn start(&self, previous: Option<Manifest>) -> Result<Manifest, DeployError> {
         let number: U64 = self.rpc.call("eth_chainId", json!([])).await?;
         let wrong = |found: String, expected: String| DeployError::WrongChain { found, expected };
@@ -237,7 +278,8 @@ impl Deployment<'_> {
             };
         }
         let data = artifact.creation(arguments);
-        let receipt = self.sender.send(self.deployer, &Call { to: None, data, extra_gas: 0 }).await?;
+        let deployer = self.deployer.ok_or_else(|| DeployError::Missing(format!("contract {contract}")))?;
+        let receipt = self.sender.send(deployer, &Call { to: None, data, extra_gas: 0 }).await?;
         let address = receipt.contract_address.ok_or(DeployError::NoAddress(contract))?;
         let block = Height(receipt.block_number.to());
         manifest.contracts.insert(contract, Deployed { address, block });
@@ -249,15 +291,17 @@ impl Deployment<'_> {
         read(&self.rpc, &self.sender, to, call, BlockId::Latest).await
     }
 
-    async fn send<C: SolCall>(&self, to: Address, call: &C) -> Result<(), ChainError> {
+    async fn send<C: SolCall>(&self, to: Address, what: impl FnOnce() -> String, call: &C) -> Result<(), DeployError> {
+        let deployer = self.deployer.ok_or_else(|| DeployError::Missing(what()))?;
         let call = Call { to: Some(to), data: call.abi_encode().into(), extra_gas: 0 };
-        self.sender.send(self.deployer, &call).await.map(drop)
+        Ok(self.sender.send(deployer, &call).await.map(drop)?)
     }
 
     async fn bind(&self, registry: Address, gateway: Address) -> Result<(), DeployError> {
         let bound = self.read(registry, &IBindings::gatewayCall {}).await?;
         if bound.is_zero() {
-            return Ok(self.send(registry, &ICrosspointRegistry::bindCall { gateway }).await?);
+            let what = || "the registry's link to its gateway".into();
+            return self.send(registry, what, &ICrosspointRegistry::bindCall { gateway }).await;
         }
         same("the registry's gateway", &bound, &gateway)
     }
@@ -265,7 +309,8 @@ impl Deployment<'_> {
     async fn bind_intents(&self, registry: Address, gateway: Address, intents: Address) -> Result<(), DeployError> {
         let bound = self.read(gateway, &ICrosspointGateway::intentsCall {}).await?;
         if bound.is_zero() {
-            return Ok(self.send(registry, &IBindings::bindIntentsCall { intents }).await?);
+            let what = || "the gateway's link to its intents contract".into();
+            return self.send(registry, what, &IBindings::bindIntentsCall { intents }).await;
         }
         same("the gateway's intents contract", &bound, &intents)
     }
@@ -307,7 +352,8 @@ impl Deployment<'_> {
             membersOnly: plan.members_only,
         };
         let anchor = super::calldata::header(&plan.anchor).into();
-        Ok(self.send(registry, &ICrosspointRegistry::openClientCall { config, anchor }).await?)
+        let what = || format!("client {}", plan.client);
+        self.send(registry, what, &ICrosspointRegistry::openClientCall { config, anchor }).await
     }
 }
 

@@ -29,6 +29,7 @@ pub mod rpc;
 pub mod sender;
 pub mod settings;
 mod source;
+mod spec;
 mod submit;
 mod supply;
 mod witness;

@@ -1,7 +1,8 @@
 //! What a reverted call says, in words and classified.
 
 use super::contracts::{
-    IBindings::IBindingsErrors as LibraryErrors, ICheckpointClient::ICheckpointClientErrors as ClientErrors,
+    IAccessManager::IAccessManagerErrors as GovernanceErrors, IBindings::IBindingsErrors as LibraryErrors,
+    ICheckpointClient::ICheckpointClientErrors as ClientErrors,
     ICrosspointGateway::ICrosspointGatewayErrors as GatewayErrors,
     ICrosspointRegistry::ICrosspointRegistryErrors as RegistryErrors, IToken::ITokenErrors as TokenErrors,
 };
@@ -88,6 +89,15 @@ fn words(data: &[u8]) -> (String, bool) {
             }
             TokenErrors::SafeERC20FailedOperation(e) => (format!("token {} refused the transfer", e.token), false),
             TokenErrors::AccessManagedUnauthorized(e) => (format!("{} may not do this", e.caller), false),
+        };
+    }
+    if let Ok(error) = GovernanceErrors::abi_decode(data) {
+        return match error {
+            GovernanceErrors::AccessManagerUnauthorizedAccount(e) => {
+                (format!("{} lacks role {}", e.account, e.roleId), false)
+            }
+            GovernanceErrors::AccessManagerNotScheduled(_) => ("governance has not scheduled this".into(), false),
+            GovernanceErrors::AccessManagerNotReady(_) => ("governance's delay for this has not passed".into(), true),
         };
     }
     if let Ok(error) = Revert::abi_decode(data) {

@@ -54,7 +54,7 @@ pub(crate) async fn prove(
     items: &[RelayItem],
 ) -> Result<Proven, ChainError> {
     endpoint.status().await?;
-    let newest = newest(endpoint).await?;
+    let newest = newest_tip(endpoint).await?;
     let anchor = anchor(endpoint, client, newest).await?;
     let here = &client.counterparty_client;
     let newest_state = Height(newest.height.0.saturating_sub(1));
@@ -270,7 +270,7 @@ async fn not_before(endpoint: &Endpoint, here: &ClientId, item: &RelayItem) -> R
 }
 
 /// The newest header that has a checkpoint. What it says is not verified.
-pub(crate) async fn newest(endpoint: &Endpoint) -> Result<Tip, ChainError> {
+pub(crate) async fn newest_tip(endpoint: &Endpoint) -> Result<Tip, ChainError> {
     let found = endpoint.checkpoint(Height(0)).await?.checkpoint;
     if found.chain_id != *endpoint.chain() {
         return Err(endpoint.untrustworthy(format!("its newest checkpoint is of chain {}", found.chain_id)));
@@ -288,6 +288,15 @@ async fn at_most(endpoint: &Endpoint, height: Height, floor: Height) -> Result<S
         }
     }
     Err(ChainError::NotYet(format!("{}: no header from {at} to {height} has a checkpoint", endpoint.chain())))
+}
+
+/// The newest checkpoint, signed by a quorum of the set that it names.
+pub(crate) async fn newest(endpoint: &Endpoint) -> Result<SignedCheckpoint, ChainError> {
+    endpoint.status().await?;
+    let signed = checkpoint(endpoint, newest_tip(endpoint).await?.height).await?;
+    let quorum = signed.set.verify_quorum(&signed.checkpoint.digest(), &signed.signatures);
+    quorum.map_err(|error| endpoint.untrustworthy(error))?;
+    Ok(signed)
 }
 
 /// The checkpoint of a header with the set that it names. Its signatures are not verified.

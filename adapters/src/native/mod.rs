@@ -17,6 +17,7 @@ mod complete;
 mod endpoints;
 mod events;
 mod evidence;
+mod governance;
 mod outbox;
 mod places;
 mod query;
@@ -38,6 +39,7 @@ use crosspoint_ledger::query::{AccountView, ClientView, HashlockQuery, SupplyVie
 use crosspoint_ledger::tx::action::TendermintSpec;
 use crosspoint_ledger::tx::message::{Message, RelayBatch};
 use crosspoint_light_proofs::attested::SignedRotation;
+use crosspoint_light_proofs::checkpoint::Checkpoint;
 use crosspoint_light_proofs::evidence::ChainEvidence;
 use crosspoint_light_proofs::tendermint::PacketStore;
 use crosspoint_protocol::amount::Amount;
@@ -171,6 +173,20 @@ impl NativeChain {
         })
     }
 
+    /// The newest header that the bridge keys signed, for a `checkpoint` client to start from. The same caution holds: what
+    /// is checked is that its signers sign for each other.
+    pub async fn checkpoint_anchor(&self) -> Result<Checkpoint, ChainError> {
+        let signed = self.endpoints.first_good(|endpoint| async move { checkpoint::newest(&endpoint).await }).await?;
+        Ok(signed.checkpoint)
+    }
+
+    /// What the bridge keys signed of a header, by the first endpoint that answers.
+    pub async fn checkpoint_at(&self, height: Height) -> Result<Checkpoint, ChainError> {
+        let signed =
+            self.endpoints.first_good(|endpoint| async move { checkpoint::checkpoint(&endpoint, height).await });
+        Ok(signed.await?.checkpoint)
+    }
+
     /// What became of a transaction, by its hash: the answer to [`ChainError::OutcomeUnknown`].
     pub async fn transaction(&self, tx: &TxId) -> Result<TxFate, ChainError> {
         let mut hash = [0; 32];
@@ -262,7 +278,7 @@ impl NativeChain {
     /// relayed.
     async fn head_of(&self, endpoint: &Endpoint) -> Result<Head, ChainError> {
         let latest = endpoint.status().await?.latest;
-        let signed = match checkpoint::newest(endpoint).await {
+        let signed = match checkpoint::newest_tip(endpoint).await {
             Ok(newest) => newest.height.min(latest.height),
             Err(ChainError::NotFound { .. } | ChainError::NotYet(_)) => Height(0),
             Err(error) => return Err(error),

@@ -65,6 +65,7 @@ pub fn plan(anvil: &Anvil, native: &Native) -> DeployPlan {
             }],
             tokens: vec![],
         }],
+        governance: None,
         fees: Default::default(),
     }
 }

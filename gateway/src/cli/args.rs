@@ -96,6 +96,17 @@ pub enum Command {
     Localnet(LocalnetCommand),
     /// Run the ledger as the application of a CometBFT node on this machine.
     Node(NodeArgs),
+    /// Bring the contracts on an EVM chain to what a plan says, or check that they stand so.
+    Deploy(DeployArgs),
+    /// What another chain needs to know of a native chain.
+    #[command(subcommand)]
+    Chain(ChainCommand),
+    /// Open a route between two chains: a light client on each, from verified headers.
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// Decide on a native chain, as a governor.
+    #[command(subcommand)]
+    Govern(GovernCommand),
     /// Print documentation that is made from the program.
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -454,4 +465,147 @@ pub struct RotateArgs {
     /// The EVM chain whose attestors hand over, such as eip155-1.
     #[arg(long)]
     pub chain: ChainId,
+}
+
+/// `crosspoint deploy`
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The plan is all there is to trust: read it, then deploy. Run again with the same plan and manifest, it goes on where it\nstopped, and changes nothing that stands. --check sends nothing and needs no key.\n\nExamples:\n  crosspoint deploy --chain eip155-1337 --plan deploy.toml --key deployer\n  crosspoint deploy --chain eip155-1337 --plan deploy.toml --check"
+)]
+pub struct DeployArgs {
+    /// The chain, such as eip155-1: it must be the plan's.
+    #[arg(long)]
+    pub chain: ChainId,
+    /// What is to stand; `config/deploy.toml` is the commented reference.
+    #[arg(long, default_value = "deploy.toml", value_name = "FILE")]
+    pub plan: PathBuf,
+    /// What stands: written after each contract, read when run again. CHAIN.manifest.json unless given.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Compare the code, the wiring and all that is open with plan and manifest; send nothing.
+    #[arg(long, conflicts_with = "key")]
+    pub check: bool,
+    /// The keystore.
+    #[command(flatten)]
+    pub open: OpenKeystoreArgs,
+    /// The key that pays, of kind evm. Until the plan's council governs, it does.
+    #[arg(long, value_name = "KEY", required_unless_present = "check")]
+    pub key: Option<KeyName>,
+}
+
+/// `crosspoint chain …`
+#[derive(Debug, Subcommand)]
+pub enum ChainCommand {
+    /// Print the newest signed header, as the plan of a deployment trusts it.
+    #[command(
+        after_help = "Ask nodes of several members: all must know the header that is printed.\n\nExample:\n  crosspoint chain anchor --chain crosspoint-1 --endpoint http://127.0.0.1:26657 --endpoint http://10.0.0.2:26657"
+    )]
+    Anchor(AnchorArgs),
+}
+
+/// `crosspoint chain anchor`
+#[derive(Debug, Clone, Args)]
+pub struct AnchorArgs {
+    /// The native chain, such as crosspoint-1.
+    #[arg(long)]
+    pub chain: ChainId,
+    /// A node of it; may be given several times.
+    #[arg(long, value_name = "URL", required = true)]
+    pub endpoint: Vec<crate::settings::Endpoint>,
+}
+
+/// `crosspoint route …`
+#[derive(Debug, Subcommand)]
+pub enum RouteCommand {
+    /// Make both clients from the newest headers, register each as the other's counterparty, admit points as vouchers.
+    #[command(
+        after_help = "Does what the keys given can do, and says what is left: approvals of other governors, a delay, the council of an EVM chain.\nRun it again: what is there is left alone. The exit code is 6 while something is left.\n\nExample:\n  crosspoint route open brand-1 crosspoint-1 --config crosspoint.toml --key governor \\\n      --voucher crosspoint-1:stars:STARS:1000000"
+    )]
+    Open(RouteArgs),
+}
+
+/// Whose keys decide.
+#[derive(Debug, Clone, Args)]
+pub struct GovernorArgs {
+    /// The settings that name the chains.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// A governor's key in the settings' keystore, of kind native; may be given several times.
+    #[arg(long, value_name = "KEY")]
+    pub key: Vec<KeyName>,
+}
+
+/// `crosspoint route open`
+#[derive(Debug, Clone, Args)]
+pub struct RouteArgs {
+    /// One chain, as its id is in the settings.
+    pub a: ChainId,
+    /// The other.
+    pub b: ChainId,
+    /// Who decides.
+    #[command(flatten)]
+    pub governor: GovernorArgs,
+    /// For how many seconds new clients trust a header. All deadlines lie within a third of it.
+    #[arg(long, default_value_t = 14 * 24 * 3600, value_name = "SECONDS")]
+    pub trusting_period: u64,
+    /// Points of the other chain to be received: CHAIN:DENOM:SYMBOL:CAP, the chain that receives them, their name at home,
+    /// a short name, and the most there may ever be. May be given several times.
+    #[arg(long, value_name = "CHAIN:DENOM:SYMBOL:CAP")]
+    pub voucher: Vec<String>,
+}
+
+/// `crosspoint govern …`
+#[derive(Debug, Subcommand)]
+pub enum GovernCommand {
+    /// List proposals that wait, whole.
+    List(GovernListArgs),
+    /// Approve a proposal that you have read.
+    #[command(
+        after_help = "Example:\n  crosspoint govern list --chain crosspoint-1 --config crosspoint.toml\n  crosspoint govern approve --chain crosspoint-1 --proposal 4 --config crosspoint.toml --key governor"
+    )]
+    Approve(ApproveArgs),
+    /// Propose an action, as JSON in a file: the form that `list` prints.
+    #[command(
+        after_help = "Example, to suspend a member (docs/protocol.md has all actions):\n  echo '{\"suspend_member\": {\"account\": \"point1…\"}}' > action.json\n  crosspoint govern propose --chain crosspoint-1 --action action.json --config crosspoint.toml --key governor"
+    )]
+    Propose(ProposeArgs),
+}
+
+/// `crosspoint govern list`
+#[derive(Debug, Clone, Args)]
+pub struct GovernListArgs {
+    /// The settings that name the chain.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// The native chain.
+    #[arg(long)]
+    pub chain: ChainId,
+}
+
+/// `crosspoint govern approve`
+#[derive(Debug, Clone, Args)]
+pub struct ApproveArgs {
+    /// Who decides.
+    #[command(flatten)]
+    pub governor: GovernorArgs,
+    /// The native chain.
+    #[arg(long)]
+    pub chain: ChainId,
+    /// The proposal's number.
+    #[arg(long, value_name = "NUMBER")]
+    pub proposal: u64,
+}
+
+/// `crosspoint govern propose`
+#[derive(Debug, Clone, Args)]
+pub struct ProposeArgs {
+    /// Who decides.
+    #[command(flatten)]
+    pub governor: GovernorArgs,
+    /// The native chain.
+    #[arg(long)]
+    pub chain: ChainId,
+    /// The action.
+    #[arg(long, value_name = "FILE")]
+    pub action: PathBuf,
 }

@@ -5,14 +5,18 @@
 pub mod args;
 mod attest;
 pub(crate) mod batch;
+mod chain;
+mod deploy;
 mod docs;
 mod evidence;
 pub mod failure;
+mod govern;
 mod keys;
 mod localnet;
 mod node;
 pub mod output;
 mod rotate;
+mod route;
 mod signals;
 mod start;
 mod transfer;
@@ -21,7 +25,8 @@ pub(crate) use signals::remove_at_the_end;
 pub use signals::{clean_up, stop_on_signal};
 
 use args::{
-    Cli, Command, ConfigArgs, ConfigCommand, EvidenceCommand, InvoiceCommand, KeysCommand, ServiceArgs, TransferCommand,
+    ChainCommand, Cli, Command, ConfigArgs, ConfigCommand, EvidenceCommand, GovernCommand, InvoiceCommand, KeysCommand,
+    RouteCommand, ServiceArgs, TransferCommand,
 };
 use failure::{Class, Failure};
 use output::{Align, Table, thousands};
@@ -68,6 +73,12 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::RotateAttestors(args) => rotate::run(&args, json).await,
         Command::Localnet(command) => localnet::run(&command, json).await,
         Command::Node(args) => node::run(&args).await,
+        Command::Deploy(args) => deploy::run(&args, json).await,
+        Command::Chain(ChainCommand::Anchor(args)) => chain::anchor(&args, json).await,
+        Command::Route(RouteCommand::Open(args)) => route::open(&args, json).await,
+        Command::Govern(GovernCommand::List(args)) => govern::list(&args, json).await,
+        Command::Govern(GovernCommand::Approve(args)) => govern::approve(&args, json).await,
+        Command::Govern(GovernCommand::Propose(args)) => govern::propose(&args, json).await,
         Command::Docs(args) => docs::run(&args),
     }
 }

@@ -146,11 +146,11 @@ async fn connect(
     Ok((DeskChain { chain: adapter, form, payers }, pool))
 }
 
-fn urls(endpoints: &[Endpoint]) -> Vec<Url> {
+pub(super) fn urls(endpoints: &[Endpoint]) -> Vec<Url> {
     endpoints.iter().map(|endpoint| endpoint.url().clone()).collect()
 }
 
-fn evm_settings(chain: &ChainSettings, evm: &EvmChainSettings, margin: u64) -> EvmSettings {
+pub(super) fn evm_settings(chain: &ChainSettings, evm: &EvmChainSettings, margin: u64) -> EvmSettings {
     let endpoints = urls(&chain.endpoints);
     let mut settings = EvmSettings::new(chain.id.clone(), evm.number, endpoints, evm.gateway, evm.deployed_at);
     settings.witnesses = urls(&chain.witnesses);
@@ -170,7 +170,7 @@ pub(super) const fn finality(setting: EvmFinality) -> Finality {
 /// The longest wait for an attestor or a beacon node.
 const SOURCE_TIMEOUT: Duration = Duration::from_secs(5);
 
-fn header_source(
+pub(super) fn header_source(
     chain: &ChainSettings,
     evm: &EvmChainSettings,
     observer: Option<Arc<dyn RpcObserver>>,

@@ -4,6 +4,7 @@
 //! - `story`: what happens, in order. `stage`: the network and the service it happens on.
 //! - `ledger`: what happened, for the table at the end.
 
+mod folder;
 mod ledger;
 mod stage;
 mod story;
@@ -12,6 +13,7 @@ use crate::cli::args::DemoArgs;
 use crate::cli::failure::{Class, Failure};
 use crate::cli::{output, remove_at_the_end, stop_on_signal};
 use anyhow::{Context, Result};
+use folder::Folder;
 use stage::Stage;
 use std::time::Instant;
 
@@ -57,9 +59,7 @@ impl Narrator {
 pub async fn run(args: &DemoArgs, json: bool) -> Result<(), Failure> {
     let narrator = Narrator { json, started: Instant::now() };
     let stop = stop_on_signal();
-    let folder = tempfile::Builder::new()
-        .prefix("crosspoint-demo-")
-        .tempdir()
+    let folder = Folder::new(&std::env::temp_dir(), args.keep)
         .map_err(|e| Failure::new(Class::Failed, format!("cannot make a folder for the demo: {e}")))?;
     remove_at_the_end((!args.keep).then(|| folder.path().to_owned()));
     let log = folder.path().join("demo.log");
@@ -108,7 +108,7 @@ async fn told(stage: &Stage, args: &DemoArgs, json: bool, narrator: Narrator) ->
     Ok(())
 }
 
-fn failed(error: &anyhow::Error, args: &DemoArgs, folder: tempfile::TempDir, log: &std::path::Path) -> Failure {
+fn failed(error: &anyhow::Error, args: &DemoArgs, folder: Folder, log: &std::path::Path) -> Failure {
     let tail: Vec<String> = std::fs::read_to_string(log)
         .map(|text| {
             let lines: Vec<_> = text.lines().map(output::printable).collect();

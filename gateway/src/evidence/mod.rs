@@ -65,6 +65,9 @@ pub struct Trust {
     pub anchor: String,
     /// `file`: the file's own word. `pinned`: it has the hash that the auditor named. `given`: the auditor's own.
     pub from: Origin,
+    /// The other chain, if what it keeps of this one, proved in the file, trusts the same as the anchor: then the other
+    /// chain's anchor is enough.
+    pub vouched_by: Option<ChainId>,
     /// In words.
     pub words: String,
 }

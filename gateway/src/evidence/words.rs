@@ -145,13 +145,17 @@ fn looked_at(contract: &Contract) -> String {
     format!("the gateway contract {:#x} (commitments at slot {slot})", contract.gateway)
 }
 
-/// That the other chain itself trusts this, if its record of the client says so.
+/// Whether the other chain's record of its client of this one trusts what the anchor does.
+fn vouches(other: &SideFindings) -> bool {
+    other.registered.as_ref().is_some_and(|registered| registered.vouches)
+}
+
+/// The same in words, if it is so.
 fn vouched(other: &SideFindings, what: &str) -> String {
-    match &other.registered {
-        Some(registered) if registered.vouches => {
-            format!(" {} itself trusts {what} for this contract, as proved above.", other.chain)
-        }
-        Some(_) | None => String::new(),
+    if vouches(other) {
+        format!(" {} itself trusts {what} for this contract, as proved above.", other.chain)
+    } else {
+        String::new()
     }
 }
 
@@ -208,15 +212,19 @@ pub(super) fn trust(side: &SideFindings, other: &SideFindings, from: Origin) -> 
             vouched(other, "that block")
         ),
     };
-    Trust { chain: side.chain.clone(), anchor: hash.to_string(), from, words }
+    let vouched_by = vouches(other).then(|| other.chain.clone());
+    Trust { chain: side.chain.clone(), anchor: hash.to_string(), from, vouched_by, words }
 }
 
 pub(super) fn caveats(found: &Findings, trust: &[Trust], now: Timestamp) -> Vec<String> {
     let mut caveats = vec![];
-    if trust.iter().any(|trust| trust.from == Origin::File) {
-        caveats.push(
-            "whoever made this file chose the anchors in it. Name yours: --pin CHAIN=HASH, or --anchor FILE.".into(),
-        );
+    for of in trust.iter().filter(|of| of.from == Origin::File && of.vouched_by.is_none()) {
+        let chain = &of.chain;
+        let also = trust.iter().find(|other| other.vouched_by.as_ref() == Some(chain) && other.from == Origin::File);
+        let also = also.map_or(String::new(), |other| format!(", and with it that of {}", other.chain));
+        caveats.push(format!(
+            "whoever made this file chose the anchor of {chain}{also}. Name yours: --pin {chain}=HASH, or --anchor FILE."
+        ));
     }
     for side in [&found.source, &found.destination] {
         let Some(newest) = side.headers.last() else { continue };
@@ -315,7 +323,9 @@ mod tests {
                 assert!(words.contains(part), "`{part}` is not in: {words}");
             }
             assert!(words.contains("crosspoint-1 itself trusts that block"), "{words}");
-            let silent = trust(&evm, &native(false), Origin::Pinned).words;
+            let silent = trust(&evm, &native(false), Origin::Pinned);
+            assert!(silent.vouched_by.is_none());
+            let silent = silent.words;
             assert!(!silent.contains("itself trusts") && silent.contains("that you named"), "{silent}");
         }
     }

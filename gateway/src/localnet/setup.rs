@@ -56,6 +56,7 @@ fn plan(anvil: &Anvil, client: ClientPlan) -> DeployPlan {
         chain_number: anvil.chain_number(),
         endpoints: vec![anvil.url().clone()],
         clients: vec![client],
+        governance: None,
         fees: Default::default(),
     }
 }

@@ -141,6 +141,9 @@ impl std::str::FromStr for Sealing {
     }
 }
 
+/// Of the sources of headers.
+const SOURCE_KEYS: &[&str] =
+    &["sealing", "beacon_endpoints", "genesis_hash", "attestors", "attestor_addresses", "attestor_epoch", "quorum"];
 const EVM_KEYS: &[&str] = &[
     "gateway",
     "deployed_at",
@@ -206,18 +209,23 @@ fn check_witnesses(r: &mut Reader, witnesses: &[Endpoint], endpoints: &[Endpoint
 
 fn read_evm(r: &mut Reader, id: Option<&ChainId>) -> Option<EvmChain> {
     let gateway: Option<Address> = r.need("gateway", "the gateway contract's address, 0x and 40 hex digits");
-    let source = r.or("header_source", SourceName::Attested, "`attested`, `qbft` or `ethereum-pos`");
+    let source = r.choice("header_source", SourceName::Attested, "`attested`, `qbft` or `ethereum-pos`");
     // A sealed block is final as it is made, and its nodes may know no `finalized`.
-    let final_by_default = if source == SourceName::Qbft { EvmFinality::Depth(0) } else { EvmFinality::Tag };
+    let final_by_default = if source == Some(SourceName::Qbft) { EvmFinality::Depth(0) } else { EvmFinality::Tag };
     let finality = r.or("finality", final_by_default, "`finalized` or a number of blocks");
     let deployed_at = Height(r.number("deployed_at", 0, 0, u64::MAX));
     let header_source = match source {
-        SourceName::Attested => read_attestors(r).map(HeaderSource::Attested),
-        SourceName::Qbft => {
+        Some(SourceName::Attested) => read_attestors(r).map(HeaderSource::Attested),
+        Some(SourceName::Qbft) => {
             let sealing = r.or("sealing", Sealing(Encoding::Qbft), "`qbft`, `ibft2` or `ibft1`");
             Some(HeaderSource::Qbft(sealing.0))
         }
-        SourceName::EthereumPos => read_beacon_nodes(r).map(HeaderSource::EthereumPos),
+        Some(SourceName::EthereumPos) => read_beacon_nodes(r).map(HeaderSource::EthereumPos),
+        // What it needs is not known, so nothing is missing or too much.
+        None => {
+            r.ignore(SOURCE_KEYS);
+            None
+        }
     };
     let number = id.and_then(|id| {
         let number = id.as_str().strip_prefix("eip155-").and_then(|n| n.parse().ok());

@@ -70,6 +70,17 @@ impl Reader {
         self.maybe(key, expected).unwrap_or(default)
     }
 
+    /// A value with a default, on which other settings depend. A wrong value yields `None`, and its problem.
+    pub(super) fn choice<T>(&mut self, key: &'static str, default: T, expected: &str) -> Option<T>
+    where
+        T: FromStr,
+        T::Err: Display,
+    {
+        let before = self.problems.borrow().len();
+        let value = self.maybe(key, expected);
+        if value.is_none() && self.problems.borrow().len() > before { None } else { Some(value.unwrap_or(default)) }
+    }
+
     /// A whole number within bounds, with a default.
     pub(super) fn number(&mut self, key: &'static str, default: u64, min: u64, max: u64) -> u64 {
         let n = self.or(key, default, &format!("a whole number from {min} to {max}"));

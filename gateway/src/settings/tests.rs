@@ -148,6 +148,9 @@ fn what_another_source_needs_is_a_problem() {
     assert!(sealing[0].starts_with("chains.ethereum.sealing must be `qbft`, `ibft2` or `ibft1`"), "{sealing:?}");
     let unknown = problems(&GOOD.replace("finality = 2", "header_source = \"trust-me\""), &[]);
     assert!(unknown[0].starts_with("chains.ethereum.header_source must be `attested`, `qbft` or"), "{unknown:?}");
+    assert_eq!(unknown.len(), 1, "what the source needs is not known: {unknown:?}");
+    let without = problems(&with_source("header_source = \"trust-me\""), &[]);
+    assert_eq!(without.len(), 1, "{without:?}");
 }
 
 #[test]

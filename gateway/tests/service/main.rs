@@ -18,12 +18,14 @@ mod beacon_chain;
 mod config;
 mod crashes;
 mod demo;
+mod deploy;
 mod evidence;
 mod http;
 mod keys;
 #[path = "../../../adapters/tests/source_support/nodes.rs"]
 mod nodes;
 mod process;
+mod routes;
 #[path = "../../../light-proofs/tests/proofs/sealed_chain.rs"]
 mod sealed_chain;
 #[path = "../../../adapters/tests/source_support/seals.rs"]

@@ -26,7 +26,8 @@ pub fn check_misbehaviour(
 }
 
 /// Whether one header that verifies contradicts a header the client trusts: another one of its height, or
-/// one whose time runs against the heights. `Ok` means proven: freeze.
+/// one whose time runs against the heights by whole seconds, as more is not kept of a trusted header. `Ok` means proven:
+/// freeze.
 pub fn check_conflict(
     client: &ClientState,
     trusted: &ConsensusState,

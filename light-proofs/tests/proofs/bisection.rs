@@ -31,12 +31,19 @@ fn number(value: &Value) -> u64 {
 
 /// Where the plan leads through a recorded chain: the headers believed. These files hash validator sets as was done before
 /// CometBFT 0.34, so no verifier of today takes their headers; what is asked of them is the way: by how much of the
-/// trusted set signed. Signatures, times and `expected_output` are not looked at: one file expects an error by time.
-fn follow(case: &Value, chain: &BTreeMap<u64, LightBlock>) -> Vec<Header> {
-    let mut trusted = &chain[&number(&case["trust_options"]["height"])];
+/// trusted set signed, and whether each header that is trusted is still in its trusting period.
+fn follow(case: &Value, chain: &BTreeMap<u64, LightBlock>) -> Result<Vec<Header>, TendermintError> {
+    let options = &case["trust_options"];
+    let now: tendermint::Time = serde_json::from_value(case["now"].clone()).unwrap();
+    let now = Timestamp(now.unix_timestamp() as u64);
+    let mut trusted = &chain[&number(&options["height"])];
+    let mut client =
+        ClientState { trusting_period: number(&options["period"]) / 1_000_000_000, ..changing(1).client() };
     let mut plan = Bisection::new(height(trusted), Height(number(&case["height_to_verify"])));
     let mut way = vec![];
     while let Some(at) = plan {
+        client.latest.time = Timestamp(trusted.signed_header.header.time.unix_timestamp() as u64);
+        client.check_usable(now)?;
         let block = &chain[&at.height().0];
         let signed = |info: &&Info| {
             let signatures = &block.signed_header.commit.signatures;
@@ -53,7 +60,7 @@ fn follow(case: &Value, chain: &BTreeMap<u64, LightBlock>) -> Vec<Header> {
             Some(at.not_enough_trust().unwrap())
         };
     }
-    way
+    Ok(way)
 }
 
 fn height(block: &LightBlock) -> Height {
@@ -61,17 +68,29 @@ fn height(block: &LightBlock) -> Height {
 }
 
 #[test]
-fn the_way_through_the_chains_of_tendermint_rs_is_theirs() {
+fn the_way_through_the_chains_of_tendermint_rs_and_its_end_are_theirs() {
+    let mut expired = 0;
     for (name, case) in vectors("tendermint/tendermint-rs/bisection/single_peer", 3) {
         let way = follow(&case, &blocks(&case["primary"]));
+        assert_eq!(way.is_err(), case["expected_output"] == "error", "{name}");
+        let way = match way {
+            Ok(way) => way,
+            Err(TendermintError::Expired { .. }) => {
+                expired += 1;
+                continue;
+            }
+            Err(error) => panic!("{name}: {error}"),
+        };
         assert_eq!(way.last().unwrap().height.value(), number(&case["height_to_verify"]), "{name}");
         // Where every header's set is another one, every header is needed; elsewhere fewer are.
         let all = case["description"].as_str().unwrap().contains("bisecting at every height");
         assert_eq!(way.len() == 10, all, "{name}: {}", way.len());
     }
+    assert_eq!(expired, 1);
     for (name, case) in vectors("tendermint/tendermint-rs/bisection/multi_peer", 2) {
+        assert_eq!(case["expected_output"], "error", "{name}");
         // A witness leads to another header of the same height: by going its way too, the conflict shows.
-        let end = |chain: &Value| follow(&case, &blocks(chain)).last().unwrap().hash();
+        let end = |chain: &Value| follow(&case, &blocks(chain)).unwrap().last().unwrap().hash();
         for witness in case["witnesses"].as_array().unwrap() {
             assert_ne!(end(&case["primary"]), end(&witness["value"]), "{name}");
         }

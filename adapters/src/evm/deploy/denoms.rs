@@ -122,7 +122,7 @@ impl Deployment<'_> {
             cap: plan.cap.get(),
             limits: plan.limits.encode(),
         };
-        Ok(self.send(registry, &call).await?)
+        self.send(registry, || format!("voucher {denom}"), &call).await
     }
 
     pub(super) async fn list_token(
@@ -141,6 +141,6 @@ impl Deployment<'_> {
             token: plan.token,
             limits: plan.limits.encode(),
         };
-        Ok(self.send(registry, &call).await?)
+        self.send(registry, || format!("the listing of {denom}"), &call).await
     }
 }
