@@ -55,7 +55,7 @@ async fn up(args: &LocalnetUpArgs, json: bool) -> Result<(), Failure> {
         output::notice(&format!("starting {} nodes with their applications", all.len()));
     }
     nodes.start(&binaries, &all).await?;
-    nodes.wait_blocks(&all, 0).await?;
+    nodes.wait_blocks(&all, None).await?;
     show(&nodes, json).await
 }
 
@@ -135,7 +135,7 @@ async fn restart(args: &LocalnetRestartArgs, json: bool) -> Result<(), Failure> 
     }
     nodes.write_settings(index, trust)?;
     nodes.start(&binaries, &[index]).await?;
-    nodes.wait_blocks(&[index], newest.saturating_sub(1)).await?;
+    nodes.wait_blocks(&[index], newest.checked_sub(1)).await?;
     if resync {
         // A node with blocks must not be told to fetch a snapshot when it starts the next time.
         nodes.write_settings(index, None)?;

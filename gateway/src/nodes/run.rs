@@ -112,16 +112,20 @@ impl Nodes {
         Ok(())
     }
 
-    /// Waits until these validators have a block above `height` and have caught up.
+    /// Waits until these validators have a block above `height`, or without it one more than they begin with, and have
+    /// caught up.
     ///
     /// # Errors
     /// When one ends, or it takes too long.
-    pub async fn wait_blocks(&self, indices: &[u16], height: u64) -> Result<()> {
+    pub async fn wait_blocks(&self, indices: &[u16], height: Option<u64>) -> Result<()> {
         let http = reqwest::Client::new();
         let started = Instant::now();
         for index in indices {
+            let mut floor = height;
             loop {
                 let chain = status::chain(&http, self.plan().rpc(*index)).await;
+                floor = floor.or_else(|| chain.as_ref().map(|chain| chain.height));
+                let height = floor.unwrap_or(0);
                 if chain.as_ref().is_some_and(|chain| chain.height > height && !chain.catching_up) {
                     break;
                 }

@@ -133,7 +133,7 @@ async fn an_application_killed_between_execution_and_commit_has_the_same_state_a
     nodes.write_settings(0, None)?;
     nodes.start(&binaries, &[0]).await?;
     let stop = stop_at_the_end(nodes.clone());
-    nodes.wait_blocks(&[0], 0).await?;
+    nodes.wait_blocks(&[0], None).await?;
     let before = height(&rpc).await?;
     send(&rpc, 3, "alice", 30).await?;
     until("more blocks", async || Ok((height(&rpc).await? > before + 3).then_some(()))).await?;

@@ -23,7 +23,7 @@ use crosspoint_relayer::route::PacketId;
 use crosspoint_relayer::{Relayer, RelayerConfig};
 use serde_json::{Value, json};
 
-use crate::process::until;
+use crate::process::{run, until};
 use crate::support::{BLOCK_MS, Localnet, account, ask, free_base, header, height, native, signer, transfer};
 
 const TRUSTING_PERIOD: u64 = 14 * 24 * 3_600;
@@ -108,6 +108,12 @@ async fn four_validators_lose_one_take_one_back_by_a_snapshot_and_pay_another_ch
         Ok((signed.signatures.len() == 4).then_some(()))
     })
     .await?;
+
+    // What a deployment on an EVM chain begins with: a header that two nodes know.
+    let (chain_id, one, other) = (demo::CHAIN_ID, rpcs[0].as_str(), rpcs[2].as_str());
+    let anchor =
+        run(&["chain", "anchor", "--json", "--chain", chain_id, "--endpoint", one, "--endpoint", other]).await?;
+    ensure!(anchor.json()?["height"].as_u64() > Some(at), "an old header");
 
     pays_another_chain(&rpcs[0]).await?;
 

@@ -29,3 +29,14 @@ pub fn find() -> Result<PathBuf, Missing> {
     });
     if path.is_file() { Ok(path) } else { Err(Missing(path)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setup_installs_the_version_that_is_named_here() {
+        let script = include_str!("../../../../scripts/lib.sh");
+        assert!(script.lines().any(|line| line == format!("cometbft_version={VERSION}")));
+    }
+}
