@@ -2,10 +2,10 @@
 
 use super::NativeChain;
 use crate::error::ChainError;
-use crosspoint_ledger::query::{ClientView, DenomView, ParamsView, ProposalView};
+use crosspoint_ledger::query::{AccountView, ClientView, DenomView, ParamsView, ProposalView};
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
-use crosspoint_protocol::ids::Height;
+use crosspoint_protocol::ids::{Address, Height};
 
 impl NativeChain {
     /// All clients on this chain, also those that are not open for packets yet or were closed. As the first endpoint that
@@ -22,6 +22,12 @@ impl NativeChain {
     /// The chain's parameters, its governors among them.
     pub async fn params(&self) -> Result<ParamsView, ChainError> {
         self.endpoints.first_good(|endpoint| async move { endpoint.view_all("/params", Height(0)).await }).await
+    }
+
+    /// An account, and the member it belongs to.
+    pub async fn account_of(&self, account: &Address) -> Result<AccountView, ChainError> {
+        let name = account.as_str();
+        self.endpoints.first_good(|endpoint| async move { endpoint.view_named("/account", name).await }).await
     }
 
     /// The cap of a denom; `None` if the chain does not know it.

@@ -107,6 +107,8 @@ pub enum Command {
     /// Decide on a native chain, as a governor.
     #[command(subcommand)]
     Govern(GovernCommand),
+    /// Look at every chain and route of the settings: what is well, what will be a problem, what is one, and what to do.
+    Doctor(DoctorArgs),
     /// Print documentation that is made from the program.
     #[command(hide = true)]
     Docs(DocsArgs),
@@ -608,4 +610,18 @@ pub struct ProposeArgs {
     /// The action.
     #[arg(long, value_name = "FILE")]
     pub action: PathBuf,
+}
+
+/// `crosspoint doctor`
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Needs no running service and no passphrase, and sends nothing. The exit code is 1 if a line says fail.\n\nExamples:\n  crosspoint doctor --config crosspoint.toml\n  crosspoint doctor brand-1 crosspoint-1 --config crosspoint.toml"
+)]
+pub struct DoctorArgs {
+    /// Only the route between these two chains.
+    #[arg(value_name = "CHAIN", num_args = 2)]
+    pub route: Vec<ChainId>,
+    /// The settings.
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }

@@ -2,12 +2,10 @@
 
 use super::args::{ApproveArgs, GovernListArgs, GovernorArgs, ProposeArgs};
 use super::failure::{Class, Failure};
-use super::output;
-use super::start::urls;
+use super::{nodes, output};
 use crate::govern::{Council, Decision, GovernError};
 use crate::keys::{KeyKind, KeyStore, PassphraseSource};
-use crate::settings::{ChainKind, ChainSettings, Settings};
-use crosspoint_adapters::native::{NativeChain, NativeSettings};
+use crate::settings::Settings;
 use crosspoint_adapters::signer::Signer;
 use crosspoint_ledger::tx::action::Action;
 use crosspoint_protocol::ids::{ChainId, Timestamp};
@@ -26,15 +24,6 @@ impl From<GovernError> for Failure {
     }
 }
 
-/// A chain of the settings.
-pub(super) fn chain<'a>(settings: &'a Settings, id: &ChainId) -> Result<&'a ChainSettings, Failure> {
-    let known = settings.chains.values().find(|chain| chain.id == *id);
-    known.ok_or_else(|| {
-        let ids: Vec<_> = settings.chains.values().map(|chain| chain.id.to_string()).collect();
-        Failure::new(Class::Input, format!("the settings name no chain {id}; they name {}", ids.join(", ")))
-    })
-}
-
 /// The governors' keys that the settings' keystore has.
 pub(super) fn keys(settings: &Settings, args: &GovernorArgs) -> Result<Vec<Signer>, Failure> {
     if args.key.is_empty() {
@@ -49,24 +38,14 @@ pub(super) fn keys(settings: &Settings, args: &GovernorArgs) -> Result<Vec<Signe
     args.key.iter().map(|name| Ok(store.signer(name, KeyKind::Native, &passphrase)?)).collect()
 }
 
-/// A native chain, read and written through its nodes.
-pub(super) fn native(chain: &ChainSettings) -> Result<NativeChain, Failure> {
-    if !matches!(chain.kind, ChainKind::Native(_)) {
-        return Err(Failure::new(Class::Input, format!("{} is no native chain: its council governs it", chain.id)));
-    }
-    let settings = NativeSettings::new(chain.id.clone(), urls(&chain.endpoints));
-    // Nothing is relayed: governors sign for themselves.
-    Ok(NativeChain::new(settings, ed25519_dalek::SigningKey::from_bytes(&[1; 32]))?)
-}
-
 pub(super) async fn council(settings: &Settings, id: &ChainId, keys: &[Signer]) -> Result<Council, Failure> {
-    let native = native(chain(settings, id)?)?;
+    let native = nodes::native(nodes::chain(settings, id)?)?;
     Ok(Council::new(Arc::new(native), keys).await?)
 }
 
 pub(super) async fn list(args: &GovernListArgs, json: bool) -> Result<(), Failure> {
     let settings = Settings::load(&args.config.config)?;
-    let native = native(chain(&settings, &args.chain)?)?;
+    let native = nodes::native(nodes::chain(&settings, &args.chain)?)?;
     let (params, proposals) = (native.params().await?, native.proposals().await?);
     if json {
         return Ok(output::json(&proposals)?);

@@ -8,12 +8,14 @@ pub(crate) mod batch;
 mod chain;
 mod deploy;
 mod docs;
+mod doctor;
 mod evidence;
 pub mod failure;
 mod govern;
 mod keys;
 mod localnet;
 mod node;
+mod nodes;
 pub mod output;
 mod rotate;
 mod route;
@@ -79,6 +81,7 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Govern(GovernCommand::List(args)) => govern::list(&args, json).await,
         Command::Govern(GovernCommand::Approve(args)) => govern::approve(&args, json).await,
         Command::Govern(GovernCommand::Propose(args)) => govern::propose(&args, json).await,
+        Command::Doctor(args) => doctor::run(&args, json).await,
         Command::Docs(args) => docs::run(&args),
     }
 }

@@ -3,11 +3,10 @@
 use super::args::RouteArgs;
 use super::failure::{Class, Failure};
 use super::output::{self, Align, Table};
-use super::{govern, start};
+use super::{govern, nodes};
 use crate::govern::Council;
 use crate::govern::route::{self, End, Voucher};
 use crate::settings::{ChainKind, Settings};
-use crosspoint_adapters::evm::EvmChain;
 use crosspoint_adapters::signer::Signer;
 use crosspoint_protocol::ids::ChainId;
 use serde_json::json;
@@ -18,7 +17,7 @@ pub(super) async fn open(args: &RouteArgs, json: bool) -> Result<(), Failure> {
     let vouchers = args.voucher.iter().map(|text| voucher(text)).collect::<Result<Vec<_>, _>>()?;
     // Before a passphrase is asked for.
     for id in [&args.a, &args.b] {
-        govern::chain(&settings, id)?;
+        nodes::chain(&settings, id)?;
     }
     let keys = govern::keys(&settings, &args.governor)?;
     let (a, b) = (end(&settings, &args.a, &keys).await?, end(&settings, &args.b, &keys).await?);
@@ -43,18 +42,11 @@ pub(super) async fn open(args: &RouteArgs, json: bool) -> Result<(), Failure> {
 }
 
 async fn end(settings: &Settings, id: &ChainId, keys: &[Signer]) -> Result<End, Failure> {
-    let chain = govern::chain(settings, id)?;
-    let ChainKind::Evm(evm) = &chain.kind else {
-        return Ok(End::Native(Council::new(Arc::new(govern::native(chain)?), keys).await?));
-    };
-    let wrong = |e: anyhow::Error| Failure::new(Class::Input, format!("chain {id}: {e:#}"));
-    let source = start::header_source(chain, evm, None).map_err(wrong)?;
-    let margin = settings.relayer.claim_margin_seconds;
-    // Nothing is sent.
-    let nobody = alloy::signers::local::PrivateKeySigner::from_bytes(&alloy::primitives::B256::repeat_byte(1))
-        .map_err(|e| Failure::new(Class::Failed, e.to_string()))?;
-    let connected = EvmChain::connect(start::evm_settings(chain, evm, margin), nobody, Some(source), None).await?;
-    Ok(End::Evm(Arc::new(connected)))
+    let chain = nodes::chain(settings, id)?;
+    Ok(match chain.kind {
+        ChainKind::Native(_) => End::Native(Council::new(Arc::new(nodes::native(chain)?), keys).await?),
+        ChainKind::Evm(_) => End::Evm(Arc::new(nodes::evm(settings, chain).await?)),
+    })
 }
 
 /// `CHAIN:DENOM:SYMBOL:CAP`

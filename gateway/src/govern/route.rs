@@ -13,6 +13,10 @@ use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::{ChainId, ClientId};
 use serde::Serialize;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait for a final block of an EVM chain that its attestors vouch for.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One chain of a route.
 pub enum End {
@@ -80,7 +84,7 @@ impl End {
     async fn spec(&self, trusting_period: u64) -> Result<ClientSpec, GovernError> {
         Ok(match self {
             Self::Native(council) => ClientSpec::Tendermint(council.chain().client_spec(trusting_period).await?),
-            Self::Evm(chain) => chain.client_spec(trusting_period).await?,
+            Self::Evm(chain) => chain.client_spec(trusting_period, PATIENCE).await?,
         })
     }
 
@@ -278,7 +282,8 @@ mod tests {
 
     #[test]
     fn clients_are_paired_as_they_are_registered_and_free_ones_with_each_other() {
-        let cases: [(&[(&str, Option<&str>)], &[(&str, Option<&str>)], Option<&str>, Option<&str>); 7] = [
+        type Side = &'static [(&'static str, Option<&'static str>)];
+        let cases: [(Side, Side, Option<&str>, Option<&str>); 7] = [
             (&[], &[], None, None),
             (&[("t-0", None)], &[], Some("t-0"), None),
             (&[("t-0", None)], &[("u-0", None)], Some("t-0"), Some("u-0")),

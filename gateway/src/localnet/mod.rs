@@ -145,7 +145,7 @@ impl LocalNet {
         );
 
         progress("governance of the native chain: light client of the Ethereum chain");
-        setup::open_native_client(&config, &native, &evm, &attestors, &manifest, (&native_client, &evm_client)).await?;
+        setup::open_native_client(&config, &native, &evm, (&native_client, &evm_client)).await?;
         Ok(Self { config, solo, anvil, attestors, manifest, native_client, evm_client, native, evm })
     }
 

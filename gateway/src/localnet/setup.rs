@@ -1,25 +1,22 @@
 //! What is done once: contracts and their client on the EVM chain, governance on the native one.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use crosspoint_adapters::chain::Chain;
+use crosspoint_adapters::evm::EvmChain;
 use crosspoint_adapters::evm::anvil::Anvil;
-use crosspoint_adapters::evm::artifacts::Contract;
-use crosspoint_adapters::evm::block::{self, BlockId};
 use crosspoint_adapters::evm::deploy::{ClientPlan, DeployPlan, Manifest, TokenPlan, VoucherPlan, deploy as run};
-use crosspoint_adapters::evm::{BASE_SLOT, EvmChain};
 use crosspoint_adapters::native::NativeChain;
 use crosspoint_ledger::engine::SoloHandle;
 use crosspoint_ledger::events::Event;
-use crosspoint_ledger::tx::action::{Action, AttestedSpec, ClientSpec};
+use crosspoint_ledger::tx::action::{Action, ClientSpec};
 use crosspoint_ledger::tx::message::Message;
 use crosspoint_light_proofs::checkpoint::Checkpoint;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::denom::Denom;
 use crosspoint_protocol::ids::ClientId;
 
-use super::{ADMIN, Attestors, LocalNet, LocalNetConfig, evm_key, member};
+use super::{ADMIN, LocalNet, LocalNetConfig, evm_key, member};
 
 /// How long a step may wait for a block.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -78,34 +75,10 @@ pub(super) async fn open_native_client(
     config: &LocalNetConfig,
     native: &NativeChain,
     evm: &EvmChain,
-    attestors: &Attestors,
-    manifest: &Manifest,
     (native_client, evm_client): (&ClientId, &ClientId),
 ) -> Result<()> {
-    let gateway = manifest.contracts.get(&Contract::Gateway).context("the manifest names no gateway")?;
-    // Trust may begin only where the gateway stands: an absent account proves nothing.
-    let started = Instant::now();
-    while evm.head().await?.finalized.height < gateway.block {
-        if started.elapsed() > PATIENCE {
-            bail!("the block of the deployment did not become final within {PATIENCE:?}");
-        }
-        evm.next_head(gateway.block).await?;
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let header = evm.rpc().each(|session| block::existing(session, BlockId::Finalized)).await?;
-    let set = attestors.set(config)?;
-    let spec = AttestedSpec {
-        chain_id: manifest.chain_number,
-        genesis_hash: manifest.genesis_hash,
-        epoch: 0,
-        attestors: set.addresses().to_vec(),
-        threshold: u32::try_from(set.threshold())?,
-        gateway: gateway.address,
-        base_slot: BASE_SLOT,
-        header: header.rlp(),
-        trusting_period: config.trusting_period,
-    };
-    create_client(native, ClientSpec::Attested(spec), native_client, evm_client).await
+    let spec = evm.client_spec(config.trusting_period, PATIENCE).await?;
+    create_client(native, spec, native_client, evm_client).await
 }
 
 /// Creates a client on the native chain, which must get this id, and registers its counterparty.

@@ -80,6 +80,14 @@ async fn a_route_is_opened_by_the_governors_of_both_chains_and_carries_points() 
     let none: Value = with_config(&stand, &["govern", "list", "--chain", BRAND, "--json"]).await?.json()?;
     ensure!(none == serde_json::json!([]), "{none}");
 
+    let doctor = ["doctor", BRAND, NATIVE];
+    let told = with_config(&stand, &doctor).await?;
+    ensure!(
+        told.out.contains("no client of crosspoint-1 is open: crosspoint route open brand-1 crosspoint-1"),
+        "{told:?}"
+    );
+    told.refused(1)?;
+
     // One governor of each chain is not enough; another run proposes nothing twice.
     for _ in 0..2 {
         let ran = open(&stand, &["--key", "mall"]).await?;
@@ -109,6 +117,11 @@ async fn a_route_is_opened_by_the_governors_of_both_chains_and_carries_points() 
     let told: Value = with_config(&stand, &known).await?.json()?;
     ensure!(told["open"] == true && told.to_string().contains("attested-0 is there"), "{told}");
 
+    let well = with_config(&stand, &["doctor"]).await?.good()?;
+    for line in ["key mall is mall", "2 of 3 attest up to block", "crosspoint-1/tendermint-0", "for 13 days more"] {
+        ensure!(well.contains(line), "`{line}` is not in:\n{well}");
+    }
+
     // The service finds both routes by itself.
     stand.routes = 4;
     stand.start_service().await?;
@@ -126,7 +139,10 @@ async fn a_route_is_opened_by_the_governors_of_both_chains_and_carries_points() 
     let paid = stand.json(&[&out[..], &["--amount", "5", "--receiver", &merchant().to_string()]].concat()).await?;
     ensure!(paid["stage"] == "settled" && stand.merchant_holds().await? == 5, "{paid}");
     stand.audited().await?;
-    stand.end().await?;
     brand.stop().await?;
-    Ok(())
+    let told = with_config(&stand, &[&doctor[..], &["--json"]].concat()).await?;
+    let checks: Value = serde_json::from_str(&told.out)?;
+    let down = |check: &Value| check["of"] == BRAND && check["what"] == "node" && check["verdict"] == "fail";
+    ensure!(checks["ok"] == false && checks["checks"].as_array().is_some_and(|all| all.iter().any(down)), "{checks}");
+    stand.end().await
 }
