@@ -16,7 +16,7 @@ help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup: ## install all that is missing (libclang, node packages); can be run again
+setup: ## install all that is missing (libclang, node packages, CometBFT); can be run again
 	@scripts/setup
 
 .PHONY: build

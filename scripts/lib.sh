@@ -7,6 +7,9 @@ export CROSSPOINT_CACHE=$cache
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
 forge=$root/contracts/node_modules/@foundry-rs/forge-linux-amd64/bin/forge
 anvil=$root/contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil
+# The node of the native chain. The version is that of ledger/src/engine/cometbft/binary.rs too.
+cometbft_version=0.38.26
+cometbft=${CROSSPOINT_COMETBFT:-$cache/bin/cometbft}
 
 say() { printf '==> %s\n' "$*"; }
 fail() { printf 'crosspoint: %s\n' "$*" >&2; exit 1; }

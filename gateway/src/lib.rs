@@ -6,8 +6,9 @@
 //! - [`api`]: the service over HTTP; [`client`]: the command line's side of it.
 //! - [`evidence`]: what an evidence file proves, in words.
 //! - [`batch`]: many transfers from a CSV file, each paid once.
+//! - [`localnet`]: both chains of the demo on one machine, in one process; [`demo`]: a story told on it.
+//! - [`nodes`]: a CometBFT network on one machine, as processes: `crosspoint localnet`.
 //! - [`govern`]: proposals and approvals on native chains, and the opening of routes.
-//! - [`localnet`]: a whole network on one machine; [`demo`]: a story told on it.
 //! - [`service`]: wires chains, relayer, desk and API; [`cli`]: the commands.
 
 pub mod api;
@@ -20,6 +21,7 @@ pub mod evidence;
 pub mod govern;
 pub mod keys;
 pub mod localnet;
+pub mod nodes;
 pub mod secrets;
 pub mod service;
 pub mod settings;

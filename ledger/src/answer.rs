@@ -88,6 +88,8 @@ pub(crate) fn answer(reader: &Reader, path: &str, data: &[u8], height: Height, p
             let key = if path == "/store" { data.to_vec() } else { vec![] };
             QueryResult { code: code::OK, log: String::new(), key, value, height, proof }
         }
+        // A node whose block is ahead of its state will have it in a moment: who asked sees so in the height.
+        Err(error @ QueryError::Height { newest, .. }) => failed(error, newest),
         Err(error) => failed(error, height),
     }
 }
@@ -146,7 +148,8 @@ impl Query<'_> {
     fn check_height(&self) -> Result<(), QueryError> {
         let newest = self.newest.height;
         // Block h prunes what version h - history replaced: that version itself is still whole.
-        let oldest = Height(newest.0.saturating_sub(self.reader.genesis.params.history));
+        let base = self.reader.store.base()?;
+        let oldest = Height(newest.0.saturating_sub(self.reader.genesis.params.history).max(base));
         if self.height < oldest || self.height > newest {
             return Err(QueryError::Height { height: self.height, oldest, newest });
         }

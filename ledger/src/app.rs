@@ -145,7 +145,11 @@ impl App {
                 }
                 tip
             }
-            None => start(&store, genesis)?,
+            None => {
+                // Nothing, or what a restored snapshot left when it was interrupted.
+                store.clear()?;
+                start(&store, genesis)?
+            }
         };
         let reader = Reader { store: Arc::new(store), genesis: Arc::new(genesis.clone()) };
         Ok(Self { reader, last: tip.into(), executed: None })
@@ -208,6 +212,21 @@ impl App {
         self.reader.store.commit(prepared, None, records)?;
         self.last = tip.into();
         Ok(self.last)
+    }
+
+    /// Goes on from the state that was restored under it.
+    pub(crate) fn reload(&mut self) -> Result<(), AppError> {
+        self.executed = None;
+        self.last = self.reader.last_block()?;
+        Ok(())
+    }
+
+    /// Throws the state away and starts from the genesis again.
+    pub(crate) fn start_anew(&mut self) -> Result<(), AppError> {
+        self.executed = None;
+        self.reader.store.clear()?;
+        self.last = start(&self.reader.store, &self.reader.genesis)?.into();
+        Ok(())
     }
 
     /// Answers a query; see [`crate::query`].

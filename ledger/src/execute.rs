@@ -51,6 +51,12 @@ impl Unfit {
     }
 }
 
+impl From<StateError> for Unfit {
+    fn from(error: StateError) -> Self {
+        Self::Handler(error.into())
+    }
+}
+
 /// Whether a transaction fits the state: chain, nonce at most `ahead` after the next, sender an active member.
 pub(crate) fn check(state: &impl ReadState, chain_id: &ChainId, tx: &Tx, ahead: u64) -> Result<(), Unfit> {
     if tx.chain_id != chain_id.as_str() {
@@ -94,9 +100,9 @@ pub(crate) fn block(
 }
 
 /// Decodes and checks signatures on all cores: neither depends on the state.
-fn decode_all(txs: &[Vec<u8>]) -> Vec<Result<Tx, TxError>> {
-    let decode = |bytes: &Vec<u8>| {
-        let tx = Tx::decode(bytes)?;
+pub(crate) fn decode_all<T: AsRef<[u8]> + Sync>(txs: &[T]) -> Vec<Result<Tx, TxError>> {
+    let decode = |bytes: &T| {
+        let tx = Tx::decode(bytes.as_ref())?;
         tx.verify()?;
         Ok(tx)
     };

@@ -45,7 +45,8 @@ pub struct QueryResult {
     pub key: Vec<u8>,
     /// The answer; empty for a key that is absent.
     pub value: Vec<u8>,
-    /// The height of the state that answered. A proof is checked against the app hash in the next header.
+    /// The height of the state that answered; the newest one where the height asked for is not kept. A proof is checked
+    /// against the app hash in the next header.
     pub height: Height,
     /// An encoded ICS-23 `CommitmentProof` (JMT specification), if one was asked for.
     pub proof: Option<Vec<u8>>,

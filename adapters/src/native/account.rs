@@ -35,6 +35,9 @@ const NONCE_ATTEMPTS: usize = 5;
 /// The longest wait for a block before that.
 const NONCE_PAUSE: Duration = Duration::from_secs(2);
 
+/// How soon after a block was announced it is asked once more for a transaction.
+const INDEX_PAUSE: Duration = Duration::from_millis(100);
+
 /// A transaction in a block.
 #[derive(Debug, Clone)]
 pub struct Included {
@@ -198,6 +201,7 @@ impl Account {
     ) -> Result<Included, Refused> {
         let started = Instant::now();
         let mut seen = heights.newest();
+        let mut heard = false;
         loop {
             match fate(endpoints, sent.hash).await {
                 Ok(TxFate::Included(included)) => return Ok(included),
@@ -212,7 +216,14 @@ impl Account {
             if left.is_zero() {
                 break;
             }
-            seen = heights.above(seen, left.min(Duration::from_secs(1))).await;
+            if std::mem::take(&mut heard) {
+                // CometBFT announces a block before its transactions can be found.
+                tokio::time::sleep(INDEX_PAUSE.min(left)).await;
+                continue;
+            }
+            let newest = heights.above(seen, left.min(Duration::from_secs(1))).await;
+            heard = newest > seen;
+            seen = newest;
         }
         // Asked before the transaction is: if the nonce is used and still nobody knows the transaction, another one used it.
         let used = self.chain_nonce(endpoints).await.is_ok_and(|nonce| nonce >= sent.nonce);

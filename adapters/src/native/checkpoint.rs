@@ -20,6 +20,9 @@ use crate::proven::{CheckpointEvidence, Evidence, OutboxEvidence, Proven};
 /// How many questions are asked at once.
 const CONCURRENCY: usize = 8;
 
+/// Most headers in a row without a checkpoint that are passed over.
+const MAX_GAP: usize = 64;
+
 /// What the client trusts, with the set that signs next.
 struct Anchor {
     state: ClientState,
@@ -50,7 +53,8 @@ pub(crate) async fn prove(
     client: &ClientStatus,
     items: &[RelayItem],
 ) -> Result<Proven, ChainError> {
-    let newest = endpoint.status().await?.latest;
+    endpoint.status().await?;
+    let newest = newest_tip(endpoint).await?;
     let anchor = anchor(endpoint, client, newest).await?;
     let here = &client.counterparty_client;
     let newest_state = Height(newest.height.0.saturating_sub(1));
@@ -265,10 +269,31 @@ async fn not_before(endpoint: &Endpoint, here: &ClientId, item: &RelayItem) -> R
     }
 }
 
+/// The newest header that has a checkpoint. What it says is not verified.
+pub(crate) async fn newest_tip(endpoint: &Endpoint) -> Result<Tip, ChainError> {
+    let found = endpoint.checkpoint(Height(0)).await?.checkpoint;
+    if found.chain_id != *endpoint.chain() {
+        return Err(endpoint.untrustworthy(format!("its newest checkpoint is of chain {}", found.chain_id)));
+    }
+    Ok(Tip { height: found.height, time: found.time })
+}
+
+/// The newest checkpoint up to `height` and above `floor`: now and then too few validators sign one.
+async fn at_most(endpoint: &Endpoint, height: Height, floor: Height) -> Result<SignedCheckpoint, ChainError> {
+    let mut at = height;
+    for _ in 0..MAX_GAP {
+        match checkpoint(endpoint, at).await {
+            Err(ChainError::NotFound { .. }) if at.0 > floor.0.saturating_add(1) => at = Height(at.0.saturating_sub(1)),
+            found => return found,
+        }
+    }
+    Err(ChainError::NotYet(format!("{}: no header from {at} to {height} has a checkpoint", endpoint.chain())))
+}
+
 /// The newest checkpoint, signed by a quorum of the set that it names.
 pub(crate) async fn newest(endpoint: &Endpoint) -> Result<SignedCheckpoint, ChainError> {
-    let height = endpoint.status().await?.latest.height;
-    let signed = checkpoint(endpoint, height).await?;
+    endpoint.status().await?;
+    let signed = checkpoint(endpoint, newest_tip(endpoint).await?.height).await?;
     let quorum = signed.set.verify_quorum(&signed.checkpoint.digest(), &signed.signatures);
     quorum.map_err(|error| endpoint.untrustworthy(error))?;
     Ok(signed)
@@ -328,7 +353,7 @@ async fn advance(endpoint: &Endpoint, anchor: &Anchor, target: Height) -> Result
     if target <= anchor.state.latest.height {
         return Ok(Anchored { signed: anchor.signed.clone(), is_update: false });
     }
-    let mut signed = checkpoint(endpoint, target).await?;
+    let mut signed = at_most(endpoint, target, anchor.state.latest.height).await?;
     if signed.checkpoint.set_hash != anchor.state.set_hash {
         // The set of the header after the trusted one is the trusted one's next set.
         let (mut low, mut high) = (anchor.state.latest.height.next(), target);

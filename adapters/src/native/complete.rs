@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use crosspoint_ledger::query::{ClientView, OutboxList};
-use crosspoint_light_proofs::checkpoint::{ClientState, Latest, verify_update};
 use crosspoint_light_proofs::jmt;
+use crosspoint_light_proofs::tendermint::{self, ClientState, Header, Latest, PacketStore, TrustLevel};
 use crosspoint_protocol::ack;
 use crosspoint_protocol::ids::{ClientId, Height, Sequence};
 use crosspoint_protocol::outbox::{self, EMPTY_HEAD, Hash};
 
+use super::query::seconds;
 use super::rpc::Endpoint;
 use super::{checkpoint, outbox as lists};
 use crate::chain::{ChainEvent, PacketEvent};
@@ -148,18 +149,37 @@ async fn heads_after(endpoint: &Endpoint, block: Height, clients: &BTreeSet<Clie
     Ok(heads)
 }
 
-/// The app hash in a header that a quorum of the set it names has signed.
+/// The app hash in a header that a quorum of the set it names has signed: with bridge keys, or where too few did,
+/// in its commit.
 async fn app_hash(endpoint: &Endpoint, height: Height) -> Result<Hash, ChainError> {
-    let signed = checkpoint::checkpoint(endpoint, height).await?;
+    let signed = match checkpoint::checkpoint(endpoint, height).await {
+        Err(ChainError::NotFound { .. }) => return committed_app_hash(endpoint, height).await,
+        found => found?,
+    };
     let header = &signed.checkpoint;
-    let before = ClientState {
-        chain_id: header.chain_id.clone(),
-        set_hash: header.set_hash,
-        latest: Latest { height: Height(height.0.saturating_sub(1)), ..header.into() },
+    signed.set.verify_quorum(&header.digest(), &signed.signatures).map_err(|error| endpoint.untrustworthy(error))?;
+    Ok(header.app_hash)
+}
+
+async fn committed_app_hash(endpoint: &Endpoint, height: Height) -> Result<Hash, ChainError> {
+    let header = Header {
+        signed_header: endpoint.signed_header(height).await?,
+        validators: endpoint.validators(height).await?,
+        trusted_height: height,
+        trusted_next_validators: endpoint.validators(height.next()).await?,
+    };
+    let now = seconds(header.signed_header.header.time);
+    let now = now.ok_or_else(|| endpoint.malformed("commit", "a time before 1970"))?;
+    let nobody = ClientState {
+        chain_id: endpoint.chain().clone(),
+        store: PacketStore::Jmt,
+        trust_level: TrustLevel::ONE_THIRD,
         trusting_period: 1,
+        max_clock_drift: 0,
+        latest: Latest { height, time: now, hash: [0; 32] },
         frozen: false,
         generation: 0,
     };
-    let state = verify_update(&before, &signed, header.time).map_err(|error| endpoint.untrustworthy(error))?;
-    Ok(state.latest.app_hash)
+    let (_, state) = tendermint::anchor(nobody, &header, now).map_err(|error| endpoint.untrustworthy(error))?;
+    Ok(state.root)
 }

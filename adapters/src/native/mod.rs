@@ -274,10 +274,16 @@ impl NativeChain {
     }
 
     /// A CometBFT chain's blocks are final when they are committed. But what a block did is proven by the header after
-    /// it, so the newest block with such a header is as far as anything is relayed.
+    /// it, and to EVM chains by that header's checkpoint: the newest block with such a header is as far as anything is
+    /// relayed.
     async fn head_of(&self, endpoint: &Endpoint) -> Result<Head, ChainError> {
         let latest = endpoint.status().await?.latest;
-        let below = Height(latest.height.0.saturating_sub(1));
+        let signed = match checkpoint::newest_tip(endpoint).await {
+            Ok(newest) => newest.height.min(latest.height),
+            Err(ChainError::NotFound { .. } | ChainError::NotYet(_)) => Height(0),
+            Err(error) => return Err(error),
+        };
+        let below = Height(signed.0.saturating_sub(1));
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let known = seen.into_iter().flat_map(|head| [head.latest, head.finalized]).find(|tip| tip.height == below);
         let finalized = match known {

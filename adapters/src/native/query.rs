@@ -158,6 +158,10 @@ impl Endpoint {
         let said: String = answer.log.chars().filter(|c| !c.is_control()).take(200).collect();
         Err(match answer.code.value() {
             code::NOT_FOUND => ChainError::NotFound { chain: self.chain().clone(), what: said },
+            // The node has the block, and its application has not finished it.
+            code::PRUNED if answer.height.value() < at.0 => {
+                ChainError::NotYet(format!("{}: the state after block {at} is not there yet", self.chain()))
+            }
             code::PRUNED => ChainError::Pruned { chain: self.chain().clone(), height: at },
             _ if self.is_ahead(at).await => {
                 ChainError::NotYet(format!("{}: block {at} is not there yet", self.chain()))
@@ -173,7 +177,8 @@ impl Endpoint {
 }
 
 impl Endpoint {
-    /// The signed checkpoint of a header.
+    /// The signed checkpoint of a header, or for height 0 of the newest header that has one: where validators sign with
+    /// their votes, it is in the block after the header.
     pub(crate) async fn checkpoint(&self, height: Height) -> Result<SignedCheckpoint, ChainError> {
         let data = height.0.to_be_bytes().to_vec();
         let answer = self.abci_query("/checkpoint", data, Height(0), false).await;
@@ -181,8 +186,8 @@ impl Endpoint {
             Ok(answer) => {
                 serde_json::from_slice(&answer.value).map_err(|error| self.malformed("/checkpoint", error.to_string()))
             }
-            Err(ChainError::NotFound { .. }) if self.is_ahead(height).await => {
-                Err(ChainError::NotYet(format!("{}: header {height} is not there yet", self.chain())))
+            Err(ChainError::NotFound { .. }) if self.is_ahead(height.next()).await => {
+                Err(ChainError::NotYet(format!("{}: the checkpoint of header {height} is not there yet", self.chain())))
             }
             Err(error) => Err(error),
         }

@@ -1,8 +1,12 @@
 //! The command line: what may be said. `--help` is written to be learned from.
 
 mod evidence;
+mod localnet;
 
 pub use evidence::{At, EvidenceAnchorsArgs, EvidenceCommand, EvidenceExportArgs, EvidenceVerifyArgs, Pin};
+pub use localnet::{
+    LocalnetArgs, LocalnetCommand, LocalnetDownArgs, LocalnetLogsArgs, LocalnetRestartArgs, LocalnetUpArgs, NodeArgs,
+};
 
 use crate::keys::{KeyKind, KeyName};
 use alloy::primitives::{Address as EvmAddress, B256};
@@ -39,6 +43,7 @@ Exit codes:
 const EXAMPLES: &str = "\
 Start here:
   crosspoint demo                         all of it on this machine, with a story
+  crosspoint localnet up                  a native chain of 4 CometBFT nodes on this machine
   crosspoint config check --config my.toml
   crosspoint start --config my.toml       the service
   crosspoint transfer send --help         pay somebody on another chain
@@ -86,6 +91,11 @@ pub enum Command {
     Attest(AttestArgs),
     /// Bring the native chain the hand-over that the attestors of an EVM chain signed.
     RotateAttestors(RotateArgs),
+    /// Run a native chain of CometBFT nodes on this machine, as processes.
+    #[command(subcommand)]
+    Localnet(LocalnetCommand),
+    /// Run the ledger as the application of a CometBFT node on this machine.
+    Node(NodeArgs),
     /// Bring the contracts on an EVM chain to what a plan says, or check that they stand so.
     Deploy(DeployArgs),
     /// What another chain needs to know of a native chain.

@@ -13,6 +13,8 @@ mod evidence;
 pub mod failure;
 mod govern;
 mod keys;
+mod localnet;
+mod node;
 mod nodes;
 pub mod output;
 mod rotate;
@@ -71,6 +73,8 @@ async fn command(cli: Cli) -> Result<(), Failure> {
         Command::Keys(KeysCommand::List(args)) => keys::list(&args, json),
         Command::Attest(args) => attest::run(&args).await,
         Command::RotateAttestors(args) => rotate::run(&args, json).await,
+        Command::Localnet(command) => localnet::run(&command, json).await,
+        Command::Node(args) => node::run(&args).await,
         Command::Deploy(args) => deploy::run(&args, json).await,
         Command::Chain(ChainCommand::Anchor(args)) => chain::anchor(&args, json).await,
         Command::Route(RouteCommand::Open(args)) => route::open(&args, json).await,

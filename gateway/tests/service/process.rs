@@ -31,7 +31,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Result<Option<T
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_crosspoint"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CROSSPOINT_")) {
-        if name != "CROSSPOINT_ANVIL" {
+        if !["CROSSPOINT_ANVIL", "CROSSPOINT_COMETBFT", "CROSSPOINT_CACHE"].contains(&name.as_str()) {
             command.env_remove(name);
         }
     }

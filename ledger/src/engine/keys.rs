@@ -23,24 +23,24 @@ pub const SEED_FILE: &str = "validators.seed";
 /// Why keys could not be read, made or used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The seed file could not be read or written.
-    #[error("seed file {path}: {source}")]
+    /// The file could not be read or written.
+    #[error("secret file {path}: {source}")]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// Others than the owner may read or write the seed file.
-    #[error("seed file {path} has mode {mode:o}; it holds secrets, so set it to 600")]
+    /// Others than the owner may read or write the file.
+    #[error("secret file {path} has mode {mode:o}; it holds secrets, so set it to 600")]
     Permissions {
         /// The file.
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
     },
-    /// The seed file does not hold 64 hex digits.
-    #[error("seed file {path} does not hold one line of 64 hex digits")]
+    /// The file does not hold 64 hex digits.
+    #[error("secret file {path} does not hold one line of 64 hex digits")]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -77,43 +77,60 @@ impl Seed {
     /// # Errors
     /// When the file cannot be read or written, others may read it, or its content is no seed.
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io { path: path.to_owned(), source };
         if path.exists() {
-            return Self::load(path);
+            return Ok(Self(read_secret(path)?));
         }
         let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).map_err(io)?;
-        let line = Zeroizing::new(format!("{}\n", hex::encode(bytes.as_slice())));
-        file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
+        write_secret(path, &Zeroizing::new(format!("{}\n", hex::encode(bytes.as_slice()))))?;
         Ok(Self(bytes))
     }
 
-    fn load(path: &Path) -> Result<Self, KeyError> {
-        let io = |source| KeyError::Io { path: path.to_owned(), source };
-        let file = std::fs::File::open(path).map_err(io)?;
-        #[cfg(unix)]
-        {
-            let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().map_err(io)?.permissions()) & 0o777;
-            if mode & 0o077 != 0 {
-                return Err(KeyError::Permissions { path: path.to_owned(), mode });
-            }
-        }
-        let mut text = Zeroizing::new(String::new());
-        file.take(256).read_to_string(&mut text).map_err(io)?;
-        let mut bytes = Zeroizing::new([0; 32]);
-        hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
-            .map_err(|_| KeyError::Malformed { path: path.to_owned() })?;
-        Ok(Self(bytes))
+    /// The secret of a validator's bridge key, as [`ValidatorKeys::derive`] derives it.
+    #[must_use]
+    pub fn bridge_secret(&self, index: u32) -> Zeroizing<[u8; 32]> {
+        self.derive("bridge", index)
+    }
+
+    /// The key that names the node of validator `index` to its peers.
+    #[must_use]
+    pub fn node_key(&self, index: u32) -> ed25519_dalek::SigningKey {
+        ed25519_dalek::SigningKey::from_bytes(&self.derive("node", index))
     }
 
     fn derive(&self, purpose: &str, index: u32) -> Zeroizing<[u8; 32]> {
         let domain = format!("crosspoint/validator/{purpose}/v1");
         Zeroizing::new(sha256(&[domain.as_bytes(), self.0.as_slice(), &index.to_be_bytes()]))
     }
+}
+
+/// Writes a file that its owner alone may read. A file that is there already is left alone: an error.
+pub(super) fn write_secret(path: &Path, text: &Zeroizing<String>) -> Result<(), KeyError> {
+    let io = |source| KeyError::Io { path: path.to_owned(), source };
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(io)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)
+}
+
+/// Reads a secret of 64 hex digits from a file that its owner alone may read.
+pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+    let io = |source| KeyError::Io { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(io)?;
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().map_err(io)?.permissions()) & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(KeyError::Permissions { path: path.to_owned(), mode });
+        }
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(256).read_to_string(&mut text).map_err(io)?;
+    let mut bytes = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text.trim(), bytes.as_mut_slice())
+        .map_err(|_| KeyError::Malformed { path: path.to_owned() })?;
+    Ok(bytes)
 }
 
 /// Both keys of one validator.
@@ -145,7 +162,7 @@ impl ValidatorKeys {
     /// # Errors
     /// [`KeyError::Invalid`] when the bridge secret is no scalar of secp256k1.
     pub fn derive(seed: &Seed, index: u32) -> Result<Self, KeyError> {
-        let bridge = BridgeKey::from_bytes(*seed.derive("bridge", index))
+        let bridge = BridgeKey::from_bytes(*seed.bridge_secret(index))
             .map_err(|_| KeyError::Invalid { which: "bridge", index })?;
         Ok(Self { consensus: ed25519_dalek::SigningKey::from_bytes(&seed.derive("consensus", index)), bridge })
     }

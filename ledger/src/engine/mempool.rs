@@ -292,14 +292,26 @@ impl Mempool {
         self.arrived.notified().await;
     }
 
+    /// Whether a transaction waits.
+    #[must_use]
+    pub fn contains(&self, hash: &TxHash) -> bool {
+        self.inner().hashes.contains_key(hash)
+    }
+
     /// After the block at `height`: drops what it included, what its senders' `next_nonce` makes
-    /// impossible, and what has waited too long.
-    pub fn committed(&self, height: u64, included: &[TxHash], next_nonce: impl Fn(&SenderId) -> u64) {
+    /// impossible, and what has waited too long. `senders` are those of transactions that may never have been here.
+    pub fn committed(
+        &self,
+        height: u64,
+        included: &[TxHash],
+        senders: &[SenderId],
+        next_nonce: impl Fn(&SenderId) -> u64,
+    ) {
         let mut guard = self.inner();
         let inner = &mut *guard;
         inner.height = height;
-        let mut touched: Vec<SenderId> =
-            included.iter().filter_map(|hash| inner.hashes.get(hash).map(|(sender, _)| *sender)).collect();
+        let included_here = included.iter().filter_map(|hash| inner.hashes.get(hash).map(|(sender, _)| *sender));
+        let mut touched: Vec<SenderId> = included_here.chain(senders.iter().copied()).collect();
         touched.sort_unstable();
         touched.dedup();
         let mut gone: Vec<TxHash> = included.to_vec();
@@ -383,7 +395,7 @@ mod tests {
         let refused = tx(3, 0, 9);
         assert_eq!(pool.insert(refused.clone()), Err(MempoolError::Full { count: 2, bytes: 18 }));
         assert_eq!(pool.precheck(9, &refused.hash), Err(MempoolError::Full { count: 2, bytes: 18 }));
-        pool.committed(1, &[tx(1, 0, 9).hash], |_| 1);
+        pool.committed(1, &[tx(1, 0, 9).hash], &[], |_| 1);
         pool.insert(refused).unwrap();
     }
 
@@ -405,7 +417,7 @@ mod tests {
         pool.insert(tx(2, 0, 100)).unwrap();
         assert_eq!(nonces(&pool.reap(1_000, 10_000, 10)), [(2, 0)]);
         // What a block took makes room again.
-        pool.committed(1, &[tx(1, 1, 60).hash], |_| 2);
+        pool.committed(1, &[tx(1, 1, 60).hash], &[], |_| 2);
         pool.insert(tx(1, 3, 60)).unwrap();
     }
 
@@ -424,7 +436,7 @@ mod tests {
     fn a_check_older_than_the_last_block_does_not_let_a_transaction_in_twice() {
         let pool = pool(MempoolLimits::default());
         pool.insert(tx(1, 0, 9)).unwrap();
-        pool.committed(1, &[tx(1, 0, 9).hash], |_| 1);
+        pool.committed(1, &[tx(1, 0, 9).hash], &[], |_| 1);
         assert_eq!(pool.insert(tx(1, 0, 9)), Err(MempoolError::NonceUsed { nonce: 0, next: 1 }));
     }
 
@@ -432,9 +444,9 @@ mod tests {
     fn what_can_never_be_included_does_not_wait_for_ever() {
         let pool = pool(MempoolLimits { ttl_blocks: 10, ..MempoolLimits::default() });
         pool.insert(tx(1, 1, 9)).unwrap();
-        pool.committed(10, &[], |_| 0);
+        pool.committed(10, &[], &[], |_| 0);
         assert_eq!(pool.waiting(10).0, 1);
-        pool.committed(11, &[], |_| 0);
+        pool.committed(11, &[], &[], |_| 0);
         assert_eq!(pool.waiting(10), (0, 0, Vec::new()));
         assert!(!pool.has_ready());
     }

@@ -13,9 +13,11 @@
 
 pub mod block;
 pub mod clock;
+pub mod cometbft;
 pub mod keys;
 pub mod mempool;
 pub mod node;
+pub mod params;
 pub mod producer;
 pub mod solo;
 pub mod store;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crosspoint_light_proofs::checkpoint::{Checkpoint, SignedCheckpoint};
 use crosspoint_protocol::ids::{Height, Timestamp};
 use tendermint::block::{self, Commit};
-use tendermint::{AppHash, Hash, Time, chain, consensus, evidence, public_key};
+use tendermint::{AppHash, Hash, Time, chain};
 use tendermint_proto::v0_38::abci;
 
 use super::block::{BlockError, Built, Previous, Proposal, build, consensus_hash, results_hash, sign_commit};
@@ -13,17 +13,14 @@ use super::clock::BlockClock;
 use super::keys::ValidatorKeys;
 use super::mempool::{Mempool, TxHash};
 use super::node::{CommittedBlock, Latest, Node, NodeParts};
+use super::params::{
+    MAX_BLOCK_BYTES, MAX_BLOCK_TXS, MAX_BLOCK_WEIGHT, ParamsError, app_hash, consensus_params, exec_result,
+    genesis_document, validator_set,
+};
 use super::store::{BlockStore, BlockWrites, StoreError, bridge_set};
 use super::validators::{Validator, ValidatorSet, ValidatorSetError};
-use crate::app::{App, AppError, BlockContext, TxResult};
-use crate::genesis::{self, Genesis};
-
-/// Most bytes of transactions in a block.
-pub const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
-/// Most that a block's results and the signatures in it may take, by the weight of its transactions.
-pub const MAX_BLOCK_WEIGHT: usize = crate::tx::MAX_WEIGHT;
-/// Most transactions in a block.
-pub const MAX_BLOCK_TXS: usize = 20_000;
+use crate::app::{App, AppError, BlockContext};
+use crate::genesis::Genesis;
 
 /// Why no block can be made.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +48,9 @@ pub enum ProduceError {
         /// The block store's height.
         blocks: u64,
     },
+    /// The genesis.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
     /// This process does not hold keys of more than two thirds of the power.
     #[error("the keys here hold power {held} of {total}; more than two thirds are needed")]
     NoQuorum {
@@ -81,39 +81,11 @@ pub struct Producer {
     awaits_proof: bool,
 }
 
-/// The consensus parameters of a solo chain.
-fn consensus_params() -> consensus::Params {
-    consensus::Params {
-        block: block::Size {
-            max_bytes: u64::try_from(MAX_BLOCK_BYTES).unwrap_or(u64::MAX),
-            max_gas: -1,
-            time_iota_ms: block::Size::default_time_iota_ms(),
-        },
-        evidence: evidence::Params {
-            max_age_num_blocks: 100_000,
-            max_age_duration: evidence::Duration(std::time::Duration::from_secs(48 * 3_600)),
-            max_bytes: 1_048_576,
-        },
-        validator: consensus::params::ValidatorParams { pub_key_types: vec![public_key::Algorithm::Ed25519] },
-        version: Some(consensus::params::VersionParams { app: super::block::APP_VERSION }),
-        abci: consensus::params::AbciParams::default(),
-    }
-}
-
-fn validator_set(validators: &[genesis::Validator]) -> Result<ValidatorSet, ValidatorSetError> {
-    let each = |v: &genesis::Validator| Validator::new(v.binding.consensus_key, v.power, v.binding.bridge_address);
-    ValidatorSet::new(validators.iter().map(each).collect())
-}
-
 fn same_members(a: &ValidatorSet, b: &ValidatorSet) -> bool {
     let strip = |set: &ValidatorSet| -> Vec<Validator> {
         set.validators().iter().map(|v| Validator { priority: 0, ..v.clone() }).collect()
     };
     strip(a) == strip(b)
-}
-
-fn app_hash(root: [u8; 32]) -> Result<AppHash, tendermint::Error> {
-    AppHash::try_from(root.to_vec())
 }
 
 impl Producer {
@@ -212,15 +184,23 @@ impl Producer {
         }
     }
 
-    /// Makes, executes and commits the next block. Gives its height.
+    /// Makes, executes and commits the next block, of what waits. Gives its height.
     ///
     /// # Errors
     /// [`ProduceError`]; then nothing of the block is committed.
     pub(crate) fn produce(&mut self) -> Result<u64, ProduceError> {
-        self.check_quorum(&self.validators)?;
-        let height = self.height.checked_add(1).ok_or(BlockError::Range("the height"))?;
         let time = self.clock.next(self.last_time).ok_or(ProduceError::Time)?;
         let txs = self.node.mempool.reap(MAX_BLOCK_BYTES, MAX_BLOCK_WEIGHT, MAX_BLOCK_TXS);
+        self.produce_of(time, txs)
+    }
+
+    /// Makes, executes and commits the next block, of these transactions and with this time. Gives its height.
+    ///
+    /// # Errors
+    /// [`ProduceError`]; then nothing of the block is committed.
+    pub(crate) fn produce_of(&mut self, time: Time, txs: Vec<Vec<u8>>) -> Result<u64, ProduceError> {
+        self.check_quorum(&self.validators)?;
+        let height = self.height.checked_add(1).ok_or(BlockError::Range("the height"))?;
         let tx_hashes: Vec<TxHash> = txs.iter().map(|tx| crate::tx::hash(tx)).collect();
         let built = build(
             Proposal {
@@ -279,7 +259,7 @@ impl Producer {
         self.awaits_proof = !txs.is_empty();
         self.advance(height, time, &built, commit, results_hash, app_hash(last.app_hash)?, after_next);
         let next_nonce = |sender: &_| self.node.next_nonce(sender);
-        self.node.mempool.committed(height, &tx_hashes, next_nonce);
+        self.node.mempool.committed(height, &tx_hashes, &[], next_nonce);
         let block = CommittedBlock { block: built.raw, header: built.header, id: built.id, results, tx_hashes };
         self.node.publish(self.previous.app_hash.clone(), block);
         Ok(height)
@@ -324,35 +304,4 @@ impl Producer {
         let rotated = (next_set != set).then_some(next_set);
         Ok(SignedCheckpoint::sign(statement, set, rotated, &signers))
     }
-}
-
-/// A transaction's result in the form CometBFT stores and hashes.
-fn exec_result(result: &TxResult) -> abci::ExecTxResult {
-    abci::ExecTxResult {
-        code: result.code,
-        log: result.log.clone(),
-        codespace: if result.code == crate::code::OK { String::new() } else { "crosspoint".into() },
-        events: result.events.iter().map(|e| e.to_abci().into()).collect(),
-        ..abci::ExecTxResult::default()
-    }
-}
-
-/// The genesis in CometBFT's form, the application's own part under `app_state`.
-fn genesis_document(
-    genesis: &Genesis,
-    params: &consensus::Params,
-    validators: &ValidatorSet,
-) -> Result<serde_json::Value, ProduceError> {
-    let seconds = genesis.start_time().ok_or(ProduceError::Time)?.0;
-    let time = Time::from_unix_timestamp(i64::try_from(seconds).map_err(|_| ProduceError::Time)?, 0)?;
-    let document = tendermint::Genesis {
-        genesis_time: time,
-        chain_id: genesis.chain_id.as_str().parse()?,
-        initial_height: 1,
-        consensus_params: params.clone(),
-        validators: validators.to_infos()?,
-        app_hash: AppHash::default(),
-        app_state: genesis,
-    };
-    serde_json::to_value(document).map_err(|_| ProduceError::Store(StoreError::Damaged("genesis")))
 }

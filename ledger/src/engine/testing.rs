@@ -1,13 +1,52 @@
-//! Forged headers and checkpoints, for tests of those who must refuse them. Whoever holds validators' keys can
-//! sign anything; nothing here reaches into a running chain.
+//! For tests. Forged headers and checkpoints for those who must refuse them: whoever holds validators' keys can sign
+//! anything; nothing here reaches into a running chain. And the blocks of another engine under `solo`, to compare.
 
 use crosspoint_light_proofs::checkpoint::{Checkpoint, SignedCheckpoint};
 use tendermint::block::signed_header::SignedHeader;
 use tendermint::block::{self, Header};
 
+use std::path::Path;
+
 use super::block::{BlockError, sign_commit};
 use super::keys::ValidatorKeys;
+use super::mempool::{Mempool, MempoolLimits};
+use super::producer::{ProduceError, Producer};
 use super::validators::ValidatorSet;
+use crate::app::App;
+use crate::genesis::Genesis;
+
+/// A block under `solo`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoloBlock {
+    /// The root of the state after it.
+    pub app_hash: Vec<u8>,
+    /// The codes of its transactions, in order.
+    pub codes: Vec<u32>,
+}
+
+/// Runs a new chain under `solo` in a directory, with blocks of these times and transactions.
+///
+/// # Errors
+/// [`ProduceError`] when a block cannot be made.
+pub fn solo_blocks(
+    dir: &Path,
+    genesis: &Genesis,
+    keys: Vec<ValidatorKeys>,
+    blocks: Vec<(tendermint::Time, Vec<Vec<u8>>)>,
+) -> Result<Vec<SoloBlock>, ProduceError> {
+    let app = App::open(dir, genesis)?;
+    let (mut producer, node, _clock) = Producer::open(app, genesis, keys, Mempool::new(MempoolLimits::default()))?;
+    let mut made = vec![];
+    for (time, txs) in blocks {
+        let height = producer.produce_of(time, txs)?;
+        let results = node.store.results(height)?.unwrap_or_default();
+        made.push(SoloBlock {
+            app_hash: node.latest().app_hash.as_bytes().to_vec(),
+            codes: results.tx_results.iter().map(|result| result.code).collect(),
+        });
+    }
+    Ok(made)
+}
 
 /// The same checkpoint signed only by `keys`: too few of them make no quorum.
 #[must_use]

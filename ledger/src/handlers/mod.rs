@@ -21,7 +21,7 @@ use crate::genesis::Params;
 use crate::query::TipView;
 use crate::state::WriteState;
 use crate::tx::message::Message;
-use error::HandlerError;
+pub(crate) use error::HandlerError;
 
 /// What a handler knows of the block it runs in.
 #[derive(Debug, Clone, Copy)]

@@ -18,8 +18,8 @@ const MAX_PATH_BYTES: usize = 256;
 const MAX_DATA_BYTES: usize = 64 * 1024;
 /// The type of proof operation that carries an ICS-23 `CommitmentProof` of the JMT specification.
 pub const PROOF_TYPE: &str = "ics23:jmt";
-/// The path that asks the engine for the signed checkpoint of a header: data is u64be(height), the answer
-/// JSON of [`crosspoint_light_proofs::checkpoint::SignedCheckpoint`].
+/// The path that asks the engine for the signed checkpoint of a header: data is u64be(height), or of 0 for the newest
+/// that is signed; the answer JSON of [`crosspoint_light_proofs::checkpoint::SignedCheckpoint`].
 pub const CHECKPOINT_PATH: &str = "checkpoint";
 
 pub(super) fn abci_info(node: &Node, _: &Params) -> Outcome {
@@ -95,7 +95,10 @@ fn checkpoint(node: &Node, data: &[u8]) -> Result<Answer, RpcError> {
     let Ok(bytes) = <[u8; 8]>::try_from(data) else {
         return Ok(refused(code::MALFORMED, "data is the header's height in eight bytes, the highest first".into()));
     };
-    let height = u64::from_be_bytes(bytes);
+    let height = match u64::from_be_bytes(bytes) {
+        0 => newest,
+        height => height,
+    };
     let Some(signed) = node.store.checkpoint(&node.chain_id, height)? else {
         return Ok(refused(code::NOT_FOUND, format!("there is no header {height}; the newest is {newest}")));
     };

@@ -6,11 +6,14 @@ use rocksdb::{
 };
 use std::path::Path;
 
+pub mod restore;
+
 use super::overlay::Changes;
 use super::set_hash::SetHash;
 use super::{Pair, Pairs, ReadState, Space, StateError, keys, tree};
 
-/// `"tip"` → [`Tip`]; `"genesis"` → the genesis' hash; `"set-hash"` → the lanes of the plain state's hash.
+/// `"tip"` → [`Tip`]; `"genesis"` → the genesis' hash; `"set-hash"` → the lanes of the plain state's hash; `"base"` →
+/// u64be of the version that was restored from a snapshot, before which there is none.
 const META: &str = "meta";
 /// Plain key → value.
 const PLAIN: &str = "plain";
@@ -255,6 +258,15 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// Every record of a space, in the order of the keys.
+    pub fn all(&self, space: Space) -> Result<impl Iterator<Item = Result<Pair, StateError>> + '_, StateError> {
+        let records = self.snapshot.iterator_cf(self.column(space)?, IteratorMode::Start);
+        Ok(records.map(|record| {
+            let (key, value) = record?;
+            Ok((key.into_vec(), value.into_vec()))
+        }))
+    }
+
     fn column(&self, space: Space) -> Result<&ColumnFamily, StateError> {
         match space {
             Space::Provable => column(self.db, PROVABLE),

@@ -55,6 +55,15 @@ impl HasPreimage for Tree<'_> {
     }
 }
 
+/// Puts an empty tree before `version`, so that a whole state can be written as that version.
+pub(super) fn plant(db: &DB, version: u64) -> Result<(), StateError> {
+    let Some(before) = version.checked_sub(1) else { return Ok(()) };
+    let root = NodeKey::new(before, std::iter::empty().collect());
+    let nodes = column(db, NODES)?;
+    let (key, node) = (borsh::to_vec(&root).map_err(tree_error)?, borsh::to_vec(&Node::Null).map_err(tree_error)?);
+    Ok(db.put_cf(nodes, key, node)?)
+}
+
 /// Computes the tree after these writes as `version`, and puts its storage into `batch`. Every write changes something.
 pub(super) fn update(db: &DB, version: u64, writes: &Writes, batch: &mut WriteBatch) -> Result<[u8; 32], StateError> {
     let reader = Tree(db);
