@@ -19,6 +19,7 @@ mod check;
 mod control;
 mod evm_headers;
 mod failing;
+mod forward;
 mod headers;
 mod line;
 mod linear;

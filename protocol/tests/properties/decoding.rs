@@ -21,12 +21,13 @@ fn denom() -> impl Strategy<Value = Denom> {
 }
 
 fn terms() -> impl Strategy<Value = Terms> {
-    let hop = (client(), "[ -~]{1,128}", any::<u64>(), any::<u64>()).prop_map(|(client, receiver, timeout, deadline)| Hop {
-        client,
-        receiver: receiver.parse().unwrap(),
-        timeout: Timestamp(timeout),
-        claim_deadline: Timestamp(deadline),
-    });
+    let hop =
+        (client(), "[ -~]{1,128}", any::<u64>(), any::<u64>()).prop_map(|(client, receiver, timeout, deadline)| Hop {
+            client,
+            receiver: receiver.parse().unwrap(),
+            timeout: Timestamp(timeout),
+            claim_deadline: Timestamp(deadline),
+        });
     let hops = prop::collection::vec(hop, 1..=MAX_FORWARDS);
     prop_oneof![Just(Terms::Plain), hops.prop_map(|hops| Terms::Forward(Forward::new(hops).unwrap()))]
 }

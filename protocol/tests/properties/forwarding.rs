@@ -14,13 +14,22 @@ use proptest::prelude::*;
 #[derive(Debug, Clone)]
 enum Try {
     /// With the right secret, or another.
-    Claim { right: bool, now: u64 },
-    Void { now: u64 },
+    Claim {
+        right: bool,
+        now: u64,
+    },
+    Void {
+        now: u64,
+    },
     /// The other chain is proven to have acknowledged this.
-    Acked { right: bool },
+    Acked {
+        right: bool,
+    },
     Refused,
     Garbage(Vec<u8>),
-    NotReceived { time: u64 },
+    NotReceived {
+        time: u64,
+    },
 }
 
 fn attempt() -> impl Strategy<Value = Try> {

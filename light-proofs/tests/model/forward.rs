@@ -1,0 +1,101 @@
+//! Scenario 4: a packet that chain 1, the hub, sends on to chain 2. Nothing about the two packets' deadlines is agreed but
+//! that each keeps the window on its own destination's clock: the first may pass long before the second, or after it. The
+//! hub's relayer carries old facts, and crashes; the onward chain refuses, or is believed in a lie about the preimage.
+
+use crate::check::{caught, deep, holds};
+use crate::line::{Line, ONE_TRANSFER, Spec};
+use crate::rules::Rules;
+use crosspoint_protocol::ack::Acknowledgement;
+use crosspoint_protocol::htlc::{HoldEffect, HoldEvent, HoldState, LockEffect, LockEvent, LockState};
+use crosspoint_protocol::secret::Preimage;
+
+/// Claim deadlines of the first and of the onward packet; each times out one second before.
+fn world(first: u64, onward: u64, rules: Rules) -> Line {
+    let specs = Spec::forward(0, 0, false, (first - 1, first), (onward - 1, onward)).to_vec();
+    let last = first.max(onward);
+    Line { rules, may_limit: true, may_lie: true, ..Line::new(3, specs, last) }
+}
+
+/// Every order of the two deadlines.
+#[test]
+fn a_forward_is_one_transfer_whichever_deadline_comes_first() {
+    let all: Vec<u64> = if deep() { (2..=4).collect() } else { (2..=3).collect() };
+    for (first, onward) in all.iter().flat_map(|first| all.iter().map(move |onward| (*first, *onward))) {
+        holds(&format!("4 forward, deadlines {first} and {onward}"), world(first, onward, Rules::REAL));
+    }
+}
+
+#[test]
+fn a_forward_survives_a_crash_of_the_hubs_relayer() {
+    let (first, onward) = if deep() { (2, 3) } else { (2, 2) };
+    let mut world = world(first, onward, Rules::REAL);
+    (world.relayers, world.may_crash) = (1, true);
+    holds("4 forward, a relayer that carries old facts and crashes", world);
+}
+
+#[test]
+fn a_forward_that_the_onward_chain_refuses_is_refunded() {
+    // What the hub sends on from time 1 and reaches chain 2 at time 0 breaks chain 2's window.
+    let mut world = world(3, 4, Rules::REAL);
+    world.window.max_timeout = 2;
+    holds("4 forward, refused by the window", world);
+}
+
+/// A point goes out over the hub and comes back over it: vouchers are passed on, burned and unvaulted hop by hop.
+#[test]
+fn a_point_goes_out_over_the_hub_and_comes_back_over_it() {
+    let deadlines = if deep() { (2, 3) } else { (1, 2) };
+    let out = Spec::forward(0, 0, false, deadlines, deadlines);
+    let back = Spec::forward(2, 1, true, deadlines, deadlines);
+    let specs = out.into_iter().chain(back).collect();
+    let line = Line { may_limit: true, may_forge: true, ..Line::new(3, specs, deadlines.1) };
+    holds("4 forward, out and back", line);
+}
+
+#[test]
+fn a_void_by_clock_while_bound_is_caught() {
+    let rules = Rules {
+        hold: |state, terms, event| match (state, event) {
+            (HoldState::Bound, HoldEvent::Void { now }) if *now >= terms.claim_deadline => {
+                Ok((HoldState::Void, HoldEffect::GiveUp))
+            }
+            _ => HoldState::apply(state, terms, event),
+        },
+        ..Rules::REAL
+    };
+    caught("void by clock while bound", ONE_TRANSFER, world(2, 3, rules));
+}
+
+#[test]
+fn an_unchecked_onward_preimage_is_caught() {
+    let rules = Rules {
+        lock: |state, terms, event| match event {
+            LockEvent::AckProven([1, shown @ ..]) if state == LockState::Sent && shown.len() == 32 => {
+                Ok((LockState::Settled, LockEffect::Settle(Preimage::from_slice(shown).unwrap())))
+            }
+            _ => LockState::apply(state, terms, event),
+        },
+        release: |state, hashlock, onward| match onward {
+            LockEffect::Settle(preimage) => Ok((HoldState::Claimed, HoldEffect::PassOn(preimage.clone()))),
+            LockEffect::Refund => HoldState::release(state, hashlock, onward),
+        },
+        ..Rules::REAL
+    };
+    assert_ne!(Acknowledgement::Success(Preimage::new([0xee; 32])), Acknowledgement::Error);
+    caught("onward preimage unchecked", ONE_TRANSFER, world(2, 2, rules));
+}
+
+/// Each of the two checks holds alone: the hold's own one is not for show.
+#[test]
+fn a_hold_checks_the_onward_preimage_by_itself() {
+    let rules = Rules {
+        lock: |state, terms, event| match event {
+            LockEvent::AckProven([1, shown @ ..]) if state == LockState::Sent && shown.len() == 32 => {
+                Ok((LockState::Settled, LockEffect::Settle(Preimage::from_slice(shown).unwrap())))
+            }
+            _ => LockState::apply(state, terms, event),
+        },
+        ..Rules::REAL
+    };
+    holds("4 forward, the hold's own check alone", world(2, 2, rules));
+}
