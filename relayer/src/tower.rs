@@ -14,9 +14,9 @@ use std::sync::Arc;
 /// Most packets with one hashlock that are looked at when a packet changes.
 const MAX_ALIKE: usize = 1_024;
 
-/// What the hold of a packet pays, as an invoice would ask for it.
+/// What the hold of a packet pays, as an invoice would ask for it. A bound hold pays nobody.
 fn paid_by(life: &Life) -> Option<Invoice> {
-    let terms = life.terms.as_ref()?;
+    let terms = life.terms.as_ref().filter(|terms| terms.onward.is_none())?;
     Some(Invoice {
         chain: life.route.dest_chain.clone(),
         denom: terms.dest_denom.clone(),
@@ -27,8 +27,8 @@ fn paid_by(life: &Life) -> Option<Invoice> {
 
 /// Whether two packets make holds of one denom, amount and receiver under one hashlock on one chain.
 fn alike(a: &Life, b: &Life) -> bool {
-    let hashlock = |life: &Life| life.terms.as_ref().map(|terms| terms.hashlock);
-    hashlock(a).is_some() && hashlock(a) == hashlock(b) && paid_by(a) == paid_by(b)
+    let pays = paid_by(a);
+    hashlock(a) == hashlock(b) && pays.is_some() && pays == paid_by(b)
 }
 
 fn hashlock(life: &Life) -> Option<Hashlock> {
