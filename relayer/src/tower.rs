@@ -117,3 +117,54 @@ impl Journal {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::keys;
+    use crate::life::{Seen, Terms};
+    use crate::route::Route;
+    use crosspoint_adapters::chain::TxId;
+    use crosspoint_protocol::amount::Amount;
+    use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
+    use crosspoint_protocol::terms::{Forward, Hop};
+
+    fn held(onward: Option<Forward>) -> Life {
+        let route = Route {
+            source_chain: "latte-1".parse().unwrap(),
+            source_client: "tendermint-0".parse().unwrap(),
+            dest_chain: "crosspoint-1".parse().unwrap(),
+            dest_client: "tendermint-0".parse().unwrap(),
+        };
+        let mut life = Life::new(route.packet(Sequence(1)), route, Timestamp(1), 1);
+        let seen = Seen { block: Tip { height: Height(1), time: Timestamp(1) }, tx: TxId("AB".into()) };
+        (life.facts.sent, life.facts.received) = (Some(seen.clone()), Some(seen));
+        life.terms = Some(Terms {
+            denom: "latte".parse().unwrap(),
+            dest_denom: "points/tendermint-0/latte".parse().unwrap(),
+            amount: Amount::new(5),
+            receiver: "receiver".parse().unwrap(),
+            hashlock: Preimage::new([7; 32]).hashlock(),
+            timeout: Timestamp(10),
+            claim_deadline: Timestamp(20),
+            onward,
+        });
+        life.stage = life.resting_stage();
+        life
+    }
+
+    #[test]
+    fn a_bound_hold_waits_for_no_preimage_and_no_clock() {
+        let hop = Hop {
+            client: "attested-0".parse().unwrap(),
+            receiver: "0xab".parse().unwrap(),
+            timeout: Timestamp(30),
+            claim_deadline: Timestamp(40),
+        };
+        let (plain, bound) = (held(None), held(Some(Forward::new(vec![hop]).unwrap())));
+        assert_eq!((plain.stage, bound.stage), (Stage::Held, Stage::Held));
+        assert!(alike(&plain, &plain) && keys::clock(&plain).is_some());
+        assert!(!alike(&bound, &bound) && !alike(&bound, &plain) && !alike(&plain, &bound));
+        assert_eq!((paid_by(&bound), keys::clock(&bound)), (None, None));
+    }
+}

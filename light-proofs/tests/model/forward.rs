@@ -11,7 +11,7 @@ use crosspoint_protocol::secret::Preimage;
 
 /// Claim deadlines of the first and of the onward packet; each times out one second before.
 fn world(first: u64, onward: u64, rules: Rules) -> Line {
-    let specs = Spec::forward(0, 0, false, (first - 1, first), (onward - 1, onward)).to_vec();
+    let specs = Spec::forward(0, 0, false, &[(first - 1, first), (onward - 1, onward)]);
     let last = first.max(onward);
     Line { rules, may_limit: true, may_lie: true, ..Line::new(3, specs, last) }
 }
@@ -45,11 +45,19 @@ fn a_forward_that_the_onward_chain_refuses_is_refunded() {
 #[test]
 fn a_point_goes_out_over_the_hub_and_comes_back_over_it() {
     let deadlines = if deep() { (2, 3) } else { (1, 2) };
-    let out = Spec::forward(0, 0, false, deadlines, deadlines);
-    let back = Spec::forward(2, 1, true, deadlines, deadlines);
-    let specs = out.into_iter().chain(back).collect();
+    let mut specs = Spec::forward(0, 0, false, &[deadlines; 2]);
+    specs.extend(Spec::forward(2, 1, true, &[deadlines; 2]));
     let line = Line { may_limit: true, may_forge: true, ..Line::new(3, specs, deadlines.1) };
     holds("4 forward, out and back", line);
+}
+
+/// As many hubs in a row as terms have room for.
+#[test]
+fn a_forward_over_two_hubs_is_one_transfer_too() {
+    let windows = if deep() { [(2, 3), (1, 2), (3, 4)] } else { [(1, 2), (1, 2), (2, 3)] };
+    let last = windows.iter().map(|window| window.1).max().unwrap();
+    let line = Line { may_limit: true, may_lie: true, ..Line::new(4, Spec::forward(0, 0, false, &windows), last) };
+    holds("4 forward, over two hubs", line);
 }
 
 #[test]

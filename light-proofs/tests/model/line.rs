@@ -60,22 +60,29 @@ impl Spec {
         Self::under(number, number, Terms::Plain, link, back, (timeout, deadline))
     }
 
-    /// Packets `at` and `at + 1` of a world: one that its destination forwards over the next link in its direction, and the
-    /// onward packet. Both have timeout and claim deadline, each on its own destination's clock.
-    pub(crate) fn forward(at: usize, link: usize, back: bool, first: (u64, u64), onward: (u64, u64)) -> [Self; 2] {
-        let next_link = if back { link - 1 } else { link + 1 };
-        let numbers = [at, at + 1].map(|at| u8::try_from(at + 1).unwrap());
-        let next = Self::under(numbers[1], numbers[0], Terms::Plain, next_link, back, onward);
-        let hop = Hop {
-            client: next.packet.source_client.clone(),
-            receiver: "receiver".parse().unwrap(),
-            timeout: Timestamp(onward.0),
-            claim_deadline: Timestamp(onward.1),
-        };
-        let terms = Terms::Forward(Forward::new(vec![hop]).unwrap());
-        let one = Self::under(numbers[0], numbers[0], terms, link, back, first);
-        assert_eq!(one.dest(), next.source());
-        [Self { onward: Some(at + 1), ..one }, Self { forwards: Some(at), ..next }]
+    /// Packets `at`, `at + 1`, … of a world: the first is sent, and each next one is what the destination of the one before
+    /// sends it on with, over the next link in that direction. Each has timeout and claim deadline on its own destination's clock.
+    pub(crate) fn forward(at: usize, link: usize, back: bool, windows: &[(u64, u64)]) -> Vec<Self> {
+        let link_of = |index: usize| if back { link - index } else { link + index };
+        let number = |index: usize| u8::try_from(at + index + 1).unwrap();
+        let mut specs: Vec<Self> = vec![];
+        let mut hops: Vec<Hop> = vec![];
+        // From the last link to the first: each packet's terms name the links after it.
+        for (index, window) in windows.iter().enumerate().rev() {
+            let terms =
+                if hops.is_empty() { Terms::Plain } else { Terms::Forward(Forward::new(hops.clone()).unwrap()) };
+            let spec = Self::under(number(index), number(0), terms, link_of(index), back, *window);
+            let client = spec.packet.source_client.clone();
+            let receiver = "receiver".parse().unwrap();
+            hops.insert(0, Hop { client, receiver, timeout: Timestamp(window.0), claim_deadline: Timestamp(window.1) });
+            let onward = (index + 1 < windows.len()).then_some(at + index + 1);
+            specs.insert(0, Self { onward, forwards: (index > 0).then(|| at + index - 1), ..spec });
+        }
+        for (spec, next) in specs.iter().zip(&specs[1..]) {
+            let Terms::Forward(forward) = &spec.terms else { panic!("{:?}", spec.terms) };
+            assert_eq!((spec.dest(), forward.onward()), (next.source(), next.terms.clone()));
+        }
+        specs
     }
 
     fn under(number: u8, secret: u8, terms: Terms, link: usize, back: bool, (timeout, deadline): (u64, u64)) -> Self {

@@ -229,6 +229,13 @@ async fn join(hub: &NativeChain, world: &World, side: &Side, client: &str) -> Re
     side.decide(Action::RegisterCounterparty { client: id("tendermint-0"), counterparty_client: id(client) }).await
 }
 
+/// A lock on Ethereum towards the hub.
+async fn plain(star: &Star) -> Result<LockRequest> {
+    let world = &star.world;
+    let (from, receiver, hashlock) = (crosspoint_tests::From::Evm, member_address("mall")?, secret().hashlock());
+    world.request(from, &on_evm(), 1, receiver, hashlock, crosspoint_tests::LONG).await
+}
+
 const LONG: (u64, u64) = (300, 300);
 
 /// A service over all four chains, which makes the secrets, finds the ways and claims.
@@ -334,10 +341,18 @@ async fn a_forward_that_fails_at_any_hop_is_refunded_at_its_origin_by_proof() ->
     let refused = star.send(To::Evm, 101, &secret(), LONG).await?;
     assert_eq!(star.brand.balance("mall", &latte()).await?, mall - 116);
     let (onward, _) = star.onward(&unclaimed).await?;
+    // The contracts' records have no room for terms.
+    let mut from_evm = plain(&star).await?;
+    from_evm.terms = unclaimed.points_lock()?.terms;
+    let no = star.world.net.evm.lock(&evm_signer(MERCHANT)?, &from_evm).await.unwrap_err();
+    assert!(no.to_string().contains("the contracts take plain transfers alone"), "{no}");
     star.audit().await?;
     for packet in [&refused, &unclaimed, &unclaimed_too] {
         star.until(&star.first(packet), Stage::Refunded).await?;
         assert_eq!(star.proved(packet).await?, Outcome::Refunded);
+        // The first hold's own deadline came and went before the onward packet ended; nobody tried to void it.
+        let history = star.relayer.as_ref().context("a relayer")?.journal().history(&star.first(packet))?;
+        assert!(history.iter().all(|entry| entry.stage != Stage::VoidReady), "{history:#?}");
     }
     let why = star.life(&star.first(&refused)).and_then(|life| life.refusal).context("why it was refused")?;
     assert!(why.contains("cannot be forwarded through attested-0") && why.contains("limits"), "{why}");
