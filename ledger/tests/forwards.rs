@@ -67,7 +67,7 @@ impl World {
     }
 
     /// A packet of A to be forwarded to C: `denom` as A names it.
-    fn from_a(&mut self, denom: &str, amount: u128, change: Change<'_>) -> Packet {
+    fn packet(&mut self, denom: &str, amount: u128, change: Change<'_>) -> Packet {
         self.secret += 1;
         let mut lock = inbound(denom, amount, "alice", preimage(self.secret).hashlock(), self.hub.now + 200);
         lock.receiver = AccountId::forwarder().to_string().parse().unwrap();
@@ -179,7 +179,7 @@ fn parts(view: &DenomSupplyView) -> [u128; 4] {
 fn a_forward_is_one_hashlock_and_ends_as_its_onward_packet() {
     let mut world = World::new();
     let voucher: Denom = format!("points/attested-0/{OF_A}").parse().unwrap();
-    let packet = world.from_a(OF_A, 50, &|lock, _| lock.memo = "for lunch".into());
+    let packet = world.packet(OF_A, 50, &|lock, _| lock.memo = "for lunch".into());
     let onward_packet = world.forwarded(&packet);
     let lock = onward_packet.points_lock().unwrap();
     let sender = AccountId::forwarding(&attested(), packet.sequence);
@@ -214,7 +214,7 @@ fn a_refusal_or_a_timeout_over_there_gives_the_hold_up() {
     let mut world = World::new();
     let voucher: Denom = format!("points/attested-0/{OF_A}").parse().unwrap();
     let [refused, late] = [(); 2].map(|()| {
-        let packet = world.from_a(OF_A, 50, &|_, _| {});
+        let packet = world.packet(OF_A, 50, &|_, _| {});
         (world.forwarded(&packet), packet)
     });
     assert_eq!(parts(&world.supply(&voucher)), [100, 100, 0, 0]);
@@ -235,7 +235,7 @@ fn a_refusal_or_a_timeout_over_there_gives_the_hold_up() {
 #[test]
 fn no_preimage_and_no_clock_moves_a_bound_hold() {
     let mut world = World::new();
-    let packet = world.from_a(OF_A, 50, &|_, _| {});
+    let packet = world.packet(OF_A, 50, &|_, _| {});
     let onward_packet = world.forwarded(&packet);
     let skipped = |world: &mut World, message| {
         let done = outcomes(&world.hub.ok("bob", message));
@@ -252,7 +252,7 @@ fn no_preimage_and_no_clock_moves_a_bound_hold() {
     assert_eq!(world.hold(&packet).state, Some(HoldState::Bound));
     // A preimage that does not open the hashlock, proven or not, changes nothing; the right one still does.
     let mut world = World::new();
-    let packet = world.from_a(OF_A, 50, &|_, _| {});
+    let packet = world.packet(OF_A, 50, &|_, _| {});
     let onward_packet_2 = world.forwarded(&packet);
     assert_eq!(onward_packet_2.sequence, onward_packet.sequence);
     let wrong = outcomes(&world.acked(&onward_packet_2, &Acknowledgement::Success(preimage(9))));
@@ -273,7 +273,7 @@ fn home_points_and_vouchers_unwind_hop_by_hop() {
         let mut world = World::new();
         // Home points went to A, and go on to C.
         world.settle_at_a("mall", &sfs(), 80);
-        let packet = world.from_a("points/checkpoint-0/sfs", 80, &|_, _| {});
+        let packet = world.packet("points/checkpoint-0/sfs", 80, &|_, _| {});
         let onward_packet = world.forwarded(&packet);
         assert_eq!(parts(&world.supply(&sfs())), [80, 80, 0, 80]);
         let ack = if settles { Acknowledgement::Success(preimage(world.secret)) } else { Acknowledgement::Error };
@@ -292,7 +292,7 @@ fn home_points_and_vouchers_unwind_hop_by_hop() {
         world.c.store(&in_packet.commitment_path(), in_packet.commitment());
         world.arrive(&in_packet, onward(), world.secret);
         world.settle_at_a("alice", &voucher, 60);
-        let packet = world.from_a(&format!("points/checkpoint-0/{voucher}"), 60, &|_, _| {});
+        let packet = world.packet(&format!("points/checkpoint-0/{voucher}"), 60, &|_, _| {});
         let onward_packet = world.forwarded(&packet);
         let view = world.supply(&voucher);
         let book = view.voucher.unwrap();
@@ -335,7 +335,7 @@ fn what_cannot_be_sent_on_is_refused_with_a_receipt_and_an_error_ack_and_nothing
         ("window", 1, &|lock, _| lock.claim_deadline.0 = now + 90, "after the timeout"),
     ];
     for (name, amount, change, reason) in bad {
-        let packet = world.from_a(OF_A, amount, change);
+        let packet = world.packet(OF_A, amount, change);
         let events = world.bring(&packet);
         assert_eq!(outcomes(&events), [(Outcome::Done, String::new())], "{name}");
         let said = events.iter().find_map(|event| match event {
@@ -351,7 +351,7 @@ fn what_cannot_be_sent_on_is_refused_with_a_receipt_and_an_error_ack_and_nothing
         assert_eq!((parts(&view), view.voucher.unwrap().supply().unwrap().get()), ([0; 4], 0), "{name}");
     }
     // What was refused used neither the client's numbers nor its budgets up.
-    let packet = world.from_a(OF_A, 100, &|_, _| {});
+    let packet = world.packet(OF_A, 100, &|_, _| {});
     assert_eq!(world.forwarded(&packet).sequence, Sequence(1));
     // The client of A lives, that of C expires, and is closed in the end.
     for _ in 0..2 {
@@ -361,7 +361,7 @@ fn what_cannot_be_sent_on_is_refused_with_a_receipt_and_an_error_ack_and_nothing
         world.hub.ok("relayer", Message::Relay(update));
     }
     for reason in ["expired", "closed for good"] {
-        let packet = world.from_a(OF_A, 1, &|_, _| {});
+        let packet = world.packet(OF_A, 1, &|_, _| {});
         let events = world.bring(&packet);
         assert_eq!(ack_of(&events).map(|ack| ack.3), Some(AckCause::Refused), "{reason}");
         let said =
@@ -381,7 +381,7 @@ fn what_cannot_be_sent_on_is_refused_with_a_receipt_and_an_error_ack_and_nothing
 #[test]
 fn a_pause_a_limit_on_the_way_in_or_a_short_vault_leaves_no_state() {
     let mut world = World::new();
-    let packet = world.from_a(OF_A, 50, &|_, _| {});
+    let packet = world.packet(OF_A, 50, &|_, _| {});
     for client in [Some(attested()), Some(onward()), None] {
         world.hub.ok("operator", Message::Pause { client: client.clone() });
         let done = outcomes(&world.bring(&packet));
@@ -397,7 +397,7 @@ fn a_pause_a_limit_on_the_way_in_or_a_short_vault_leaves_no_state() {
     world.hub.decide(Action::SetLimits { client: attested(), denom: voucher.clone(), limits: limits(49) });
     assert_eq!(outcomes(&world.bring(&packet))[0].0, Outcome::Skipped);
     world.hub.decide(Action::SetLimits { client: attested(), denom: voucher, limits: limits(50) });
-    let short = world.from_a("points/checkpoint-0/sfs", 5, &|_, _| {});
+    let short = world.packet("points/checkpoint-0/sfs", 5, &|_, _| {});
     world.settle_at_a("mall", &sfs(), 4);
     let done = outcomes(&world.bring(&short));
     assert!(done[0].0 == Outcome::Skipped && done[0].1.contains("the vault holds 4"), "{done:?}");
@@ -418,7 +418,7 @@ fn a_forward_uses_nobodys_hashlock_up_and_nobody_uses_up_its_own() {
     world.hub.lock("mall", 1, hashlock);
     let same = |lock: &mut PointsLock, _: &mut Hop| lock.hashlock = hashlock;
     let [one, two] = [(); 2].map(|()| {
-        let packet = world.from_a(OF_A, 5, &same);
+        let packet = world.packet(OF_A, 5, &same);
         world.forwarded(&packet)
     });
     assert_ne!(one.points_lock().unwrap().sender, two.points_lock().unwrap().sender);
@@ -435,15 +435,15 @@ fn a_foreign_sender_has_one_budget_a_day_however_many_packets_it_sends() {
     let limits = Limits { daily_per_member: Amount::new(60), ..Limits::default() };
     world.hub.decide(Action::SetLimits { client: onward(), denom: voucher, limits });
     let cause = |events: &[Event]| ack_of(events).map(|ack| ack.3);
-    let first = world.from_a(OF_A, 50, &|_, _| {});
+    let first = world.packet(OF_A, 50, &|_, _| {});
     let first = world.forwarded(&first);
-    let over = world.from_a(OF_A, 50, &|_, _| {});
+    let over = world.packet(OF_A, 50, &|_, _| {});
     assert_eq!(cause(&world.bring(&over)), Some(AckCause::Refused));
-    let other = world.from_a(OF_A, 50, &|lock, _| lock.sender = "0xbeef".parse().unwrap());
+    let other = world.packet(OF_A, 50, &|lock, _| lock.sender = "0xbeef".parse().unwrap());
     world.forwarded(&other);
     // What comes to nothing gives its budget back.
     world.acked(&first, &Acknowledgement::Error);
-    let again = world.from_a(OF_A, 50, &|_, _| {});
+    let again = world.packet(OF_A, 50, &|_, _| {});
     world.forwarded(&again);
 }
 
@@ -452,7 +452,7 @@ fn a_forward_weighs_what_its_two_packets_take() {
     let mut world = World::new();
     let items: Vec<_> = (0..100)
         .map(|_| {
-            let packet = world.from_a(OF_A, 1, &|lock, _| {
+            let packet = world.packet(OF_A, 1, &|lock, _| {
                 lock.memo = "\"".repeat(512);
                 lock.sender = "s".parse().unwrap();
             });

@@ -3,11 +3,61 @@
 //! hub's relayer carries old facts, and crashes; the onward chain refuses, or is believed in a lie about the preimage.
 
 use crate::check::{caught, deep, holds};
-use crate::line::{Line, ONE_TRANSFER, Spec};
+use crate::line::{Line, State, Transfer};
 use crate::rules::Rules;
+use crate::spec::Spec;
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::htlc::{HoldEffect, HoldEvent, HoldState, LockEffect, LockEvent, LockState};
 use crosspoint_protocol::secret::Preimage;
+use stateright::Property;
+
+pub(crate) const ONE_TRANSFER: &str =
+    "a forward settles iff its receiver was paid, and is refunded iff it never will be";
+
+/// What a forwarded transfer is to its two parties: one. (The first packet, the onward packet) of each.
+fn forwarded<'a>(model: &'a Line, state: &'a State) -> impl Iterator<Item = (&'a Transfer, &'a Transfer)> {
+    let pairs = model.specs.iter().zip(&state.transfers).filter_map(|(spec, last)| Some((spec.forwards?, last)));
+    pairs.map(|(origin, last)| (&state.transfers[origin], last))
+}
+
+pub(crate) fn properties() -> [Property<Line>; 5] {
+    [
+        Property::always(ONE_TRANSFER, |model, state| {
+            forwarded(model, state).all(|(first, last)| {
+                let paid = last.hold == Some(HoldState::Claimed);
+                let settled = first.lock == Some(LockState::Settled) || first.hold == Some(HoldState::Claimed);
+                let refunded = first.lock == Some(LockState::Refunded) || first.hold == Some(HoldState::Void);
+                // Bound while the onward packet is under way, and only then.
+                let bound = (first.hold == Some(HoldState::Bound)) == (last.lock == Some(LockState::Sent));
+                (!settled || paid) && !(refunded && paid) && bound
+            })
+        }),
+        Property::sometimes("a forward settles", |model, state| {
+            forwarded(model, state)
+                .any(|(first, last)| (first.lock, last.lock) == (Some(LockState::Settled), Some(LockState::Settled)))
+        }),
+        Property::sometimes("a forward is refunded since the receiver never claimed", |model, state| {
+            forwarded(model, state)
+                .any(|(first, last)| first.lock == Some(LockState::Refunded) && last.hold == Some(HoldState::Void))
+        }),
+        Property::sometimes("a forward is refunded since its onward packet timed out", |model, state| {
+            forwarded(model, state).any(|(first, last)| {
+                first.lock == Some(LockState::Refunded) && last.lock == Some(LockState::Refunded) && !last.receipt
+            })
+        }),
+        Property::sometimes("a forward is refused by the hub", |model, state| {
+            forwarded(model, state).any(|(first, last)| first.receipt && first.hold.is_none() && last.lock.is_none())
+        }),
+    ]
+}
+
+/// Where a window leaves room for it.
+pub(crate) fn refused_at_its_receipt() -> Property<Line> {
+    Property::sometimes("an onward packet is refused at its receipt", |model, state| {
+        forwarded(model, state)
+            .any(|(first, last)| last.receipt && last.hold.is_none() && first.lock == Some(LockState::Refunded))
+    })
+}
 
 /// Claim deadlines of the first and of the onward packet; each times out one second before.
 fn world(first: u64, onward: u64, rules: Rules) -> Line {
@@ -17,20 +67,31 @@ fn world(first: u64, onward: u64, rules: Rules) -> Line {
 }
 
 /// Every order of the two deadlines.
+fn deadlines() -> Vec<(u64, u64)> {
+    let all = 2..=if deep() { 4 } else { 3 };
+    all.clone().flat_map(|first| all.clone().map(move |onward| (first, onward))).collect()
+}
+
 #[test]
 fn a_forward_is_one_transfer_whichever_deadline_comes_first() {
-    let all: Vec<u64> = if deep() { (2..=4).collect() } else { (2..=3).collect() };
-    for (first, onward) in all.iter().flat_map(|first| all.iter().map(move |onward| (*first, *onward))) {
+    for (first, onward) in deadlines() {
         holds(&format!("4 forward, deadlines {first} and {onward}"), world(first, onward, Rules::REAL));
     }
 }
 
 #[test]
 fn a_forward_survives_a_crash_of_the_hubs_relayer() {
-    let (first, onward) = if deep() { (2, 3) } else { (2, 2) };
-    let mut world = world(first, onward, Rules::REAL);
-    (world.relayers, world.may_crash) = (1, true);
-    holds("4 forward, a relayer that carries old facts and crashes", world);
+    for (first, onward) in deadlines() {
+        let mut world = world(first, onward, Rules::REAL);
+        (world.relayers, world.may_crash) = (1, true);
+        holds(&format!("4 forward, deadlines {first} and {onward}, a relayer that crashes"), world);
+    }
+}
+
+#[test]
+fn a_forward_ends_whatever_is_paused() {
+    let (first, onward) = if deep() { (3, 3) } else { (2, 2) };
+    holds("4 forward, paused", Line { may_pause: true, ..world(first, onward, Rules::REAL) });
 }
 
 #[test]

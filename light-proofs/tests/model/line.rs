@@ -2,128 +2,22 @@
 //! go out along a link or back. A proof shows what the other chain really stores at the time of its newest block; with
 //! relayers, what it stored when one of them looked.
 
+use crate::forward;
 use crate::rules::Rules;
+use crate::spec::Spec;
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::audit::{Holdings, Pair, StandingTotals, plus};
 use crosspoint_protocol::book::{HomeBook, Payout, VoucherBook};
-use crosspoint_protocol::denom::{Denom, Received};
 use crosspoint_protocol::gate::{Arrival, Gate};
-use crosspoint_protocol::htlc::{
-    HoldEffect, HoldEvent, HoldState, HoldTerms, LockEffect, LockEvent, LockState, LockTerms,
-};
-use crosspoint_protocol::ids::{Sequence, Timestamp};
-use crosspoint_protocol::lock::{PointsLock, Terms};
-use crosspoint_protocol::packet::{Packet, Payload};
+use crosspoint_protocol::htlc::{HoldEffect, HoldEvent, HoldState, LockEffect, LockEvent, LockState};
+use crosspoint_protocol::ids::Timestamp;
 use crosspoint_protocol::secret::Preimage;
-use crosspoint_protocol::terms::{Forward, Hop};
 use crosspoint_protocol::window::WindowRules;
 use stateright::{Model, Property};
 
 pub(crate) const ONE: Amount = Amount::new(1);
 const CAP: Amount = Amount::new(100);
-
-/// One packet that may be sent, once.
-#[derive(Clone)]
-pub(crate) struct Spec {
-    /// Between chain `link` and chain `link + 1`.
-    pub(crate) link: usize,
-    /// Whether it goes back towards the points' home.
-    pub(crate) back: bool,
-    pub(crate) packet: Packet,
-    pub(crate) commitment: [u8; 32],
-    pub(crate) preimage: Preimage,
-    pub(crate) lock_terms: LockTerms,
-    pub(crate) hold_terms: HoldTerms,
-    pub(crate) terms: Terms,
-    /// The packet that its points are sent on with, by the step that receives it.
-    pub(crate) onward: Option<usize>,
-    /// The packet that it forwards: nobody else sends it.
-    pub(crate) forwards: Option<usize>,
-}
-
-fn client(at: usize, of: usize) -> String {
-    format!("client-{at}-{of}")
-}
-
-impl Spec {
-    fn source(&self) -> usize {
-        self.link + usize::from(self.back)
-    }
-
-    fn dest(&self) -> usize {
-        self.link + usize::from(!self.back)
-    }
-
-    /// Packet `number` over `link`, with its deadlines on the destination's clock.
-    pub(crate) fn new(number: u8, link: usize, back: bool, timeout: u64, deadline: u64) -> Self {
-        Self::under(number, number, Terms::Plain, link, back, (timeout, deadline))
-    }
-
-    /// Packets `at`, `at + 1`, … of a world: the first is sent, and each next one is what the destination of the one before
-    /// sends it on with, over the next link in that direction. Each has timeout and claim deadline on its own destination's clock.
-    pub(crate) fn forward(at: usize, link: usize, back: bool, windows: &[(u64, u64)]) -> Vec<Self> {
-        let link_of = |index: usize| if back { link - index } else { link + index };
-        let number = |index: usize| u8::try_from(at + index + 1).unwrap();
-        let mut specs: Vec<Self> = vec![];
-        let mut hops: Vec<Hop> = vec![];
-        // From the last link to the first: each packet's terms name the links after it.
-        for (index, window) in windows.iter().enumerate().rev() {
-            let terms =
-                if hops.is_empty() { Terms::Plain } else { Terms::Forward(Forward::new(hops.clone()).unwrap()) };
-            let spec = Self::under(number(index), number(0), terms, link_of(index), back, *window);
-            let client = spec.packet.source_client.clone();
-            let receiver = "receiver".parse().unwrap();
-            hops.insert(0, Hop { client, receiver, timeout: Timestamp(window.0), claim_deadline: Timestamp(window.1) });
-            let onward = (index + 1 < windows.len()).then_some(at + index + 1);
-            specs.insert(0, Self { onward, forwards: (index > 0).then(|| at + index - 1), ..spec });
-        }
-        for (spec, next) in specs.iter().zip(&specs[1..]) {
-            let Terms::Forward(forward) = &spec.terms else { panic!("{:?}", spec.terms) };
-            assert_eq!((spec.dest(), forward.onward()), (next.source(), next.terms.clone()));
-        }
-        specs
-    }
-
-    fn under(number: u8, secret: u8, terms: Terms, link: usize, back: bool, (timeout, deadline): (u64, u64)) -> Self {
-        let (source, dest) = (link + usize::from(back), link + usize::from(!back));
-        // As chain `source` names it: one hop per chain since the home.
-        let hops: String = (1..=source).rev().map(|at| format!("points/{}/", client(at, at - 1))).collect();
-        let denom: Denom = format!("{hops}sfs").parse().unwrap();
-        let preimage = Preimage::new([secret; 32]);
-        let lock = PointsLock {
-            denom,
-            amount: ONE,
-            sender: "payer".parse().unwrap(),
-            receiver: "receiver".parse().unwrap(),
-            hashlock: preimage.hashlock(),
-            claim_deadline: Timestamp(deadline),
-            terms: terms.clone(),
-            memo: String::new(),
-        };
-        let packet = Packet {
-            sequence: Sequence(number.into()),
-            source_client: client(source, dest).parse().unwrap(),
-            dest_client: client(dest, source).parse().unwrap(),
-            timeout: Timestamp(timeout),
-            payload: Payload::points(&lock),
-        };
-        let received = lock.denom.received(&packet.source_client, &packet.dest_client).unwrap();
-        assert_eq!(matches!(received, Received::Returned(_)), back, "the denom says which way the packet goes");
-        Self {
-            link,
-            back,
-            commitment: packet.commitment(),
-            lock_terms: LockTerms { hashlock: lock.hashlock, timeout: packet.timeout },
-            hold_terms: HoldTerms { hashlock: lock.hashlock, claim_deadline: lock.claim_deadline },
-            packet,
-            preimage,
-            terms,
-            onward: None,
-            forwards: None,
-        }
-    }
-}
 
 /// All that both chains know of a packet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -621,48 +515,9 @@ pub(crate) fn ends_once_and_rightly(transfer: &Transfer) -> bool {
     refunded_rightly && settled_rightly && once && only_what_was_sent
 }
 
-/// What a forwarded transfer is to its two parties: one. (The first packet, the onward packet) of each.
-fn forwarded<'a>(model: &'a Line, state: &'a State) -> impl Iterator<Item = (&'a Transfer, &'a Transfer)> {
-    let pairs = model.specs.iter().zip(&state.transfers).filter_map(|(spec, last)| Some((spec.forwards?, last)));
-    pairs.map(|(origin, last)| (&state.transfers[origin], last))
-}
-
-fn forwards() -> [Property<Line>; 5] {
-    [
-        Property::always(ONE_TRANSFER, |model, state| {
-            forwarded(model, state).all(|(first, last)| {
-                let paid = last.hold == Some(HoldState::Claimed);
-                let settled = first.lock == Some(LockState::Settled) || first.hold == Some(HoldState::Claimed);
-                let refunded = first.lock == Some(LockState::Refunded) || first.hold == Some(HoldState::Void);
-                // Bound while the onward packet is under way, and only then.
-                let bound = (first.hold == Some(HoldState::Bound)) == (last.lock == Some(LockState::Sent));
-                (!settled || paid) && !(refunded && paid) && bound
-            })
-        }),
-        Property::sometimes("a forward settles", |model, state| {
-            forwarded(model, state)
-                .any(|(first, last)| (first.lock, last.lock) == (Some(LockState::Settled), Some(LockState::Settled)))
-        }),
-        Property::sometimes("a forward is refunded since the receiver never claimed", |model, state| {
-            forwarded(model, state)
-                .any(|(first, last)| first.lock == Some(LockState::Refunded) && last.hold == Some(HoldState::Void))
-        }),
-        Property::sometimes("a forward is refunded since its onward packet timed out", |model, state| {
-            forwarded(model, state).any(|(first, last)| {
-                first.lock == Some(LockState::Refunded) && last.lock == Some(LockState::Refunded) && !last.receipt
-            })
-        }),
-        Property::sometimes("a forward is refused by the hub", |model, state| {
-            forwarded(model, state).any(|(first, last)| first.receipt && first.hold.is_none() && last.lock.is_none())
-        }),
-    ]
-}
-
 pub(crate) const ENDS: &str = "I5, I6: a packet is received once and ends as its hold did";
 pub(crate) const TIMELY: &str = "windows are half open";
 pub(crate) const BALANCED: &str = "I1 to I4: the audit balances unless a point was made out of nothing";
-pub(crate) const ONE_TRANSFER: &str =
-    "a forward settles iff its receiver was paid, and is refunded iff it never will be";
 pub(crate) const NO_DEAD_END: &str = "every packet ends";
 
 impl Model for Line {
@@ -765,17 +620,10 @@ impl Model for Line {
             }),
         ];
         if self.specs.iter().any(|spec| spec.onward.is_some()) {
-            properties.extend(forwards());
+            properties.extend(forward::properties());
         }
         if self.window.max_timeout < self.last && self.specs.iter().any(|spec| spec.onward.is_some()) {
-            properties.push(Property::sometimes(
-                "an onward packet is refused at its receipt",
-                |model: &Self, state| {
-                    forwarded(model, state).any(|(first, last)| {
-                        last.receipt && last.hold.is_none() && first.lock == Some(LockState::Refunded)
-                    })
-                },
-            ));
+            properties.push(forward::refused_at_its_receipt());
         }
         if self.window.max_timeout < self.last {
             properties.push(Property::sometimes("a packet is refused at its receipt", |_, state: &State| {

@@ -27,3 +27,4 @@ mod malicious;
 mod outbox;
 mod reorganisation;
 mod rules;
+mod spec;
