@@ -271,6 +271,9 @@ pub struct DenomSupply {
     pub owed: Amount,
     /// In the holds of returns, neither claimed nor void.
     pub return_holds: Amount,
+    /// In bound holds, and in the onward locks of forwarded packets at the same time.
+    #[serde(default)]
+    pub bound: Amount,
     /// Home denoms: what is out through each client.
     pub home: BTreeMap<ClientId, HomeBook>,
     /// An ERC-20 at home: how many the escrow has by the token's own count. `None` where the chain itself keeps count.

@@ -3,7 +3,7 @@
 
 use bech32::primitives::decode::CheckedHrpstring;
 use bech32::{Bech32, Hrp};
-use crosspoint_protocol::ids::Address;
+use crosspoint_protocol::ids::{Address, ClientId, Sequence};
 use crosspoint_protocol::sha256;
 use ed25519_dalek::VerifyingKey;
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,26 @@ impl AccountId {
     #[must_use]
     pub fn module(name: &str) -> Self {
         Self::from_hash(sha256(&[b"crosspoint/module/", name.as_bytes()]))
+    }
+
+    /// The address that packets with forward terms name as their receiver.
+    #[must_use]
+    pub fn forwarder() -> Self {
+        Self::module("forward")
+    }
+
+    /// The sender of the packet that forwards the one received through `client` under this number. It signs nothing and
+    /// owns nothing; no other packet has it.
+    #[must_use]
+    pub fn forwarding(client: &ClientId, sequence: Sequence) -> Self {
+        let number = sequence.0.to_be_bytes();
+        Self::from_hash(sha256(&[b"crosspoint/module/forward/", client.as_bytes(), &[0], &number]))
+    }
+
+    /// Whose budget a foreign sender's forwarded points are charged to.
+    #[must_use]
+    pub fn foreign(client: &ClientId, sender: &Address) -> Self {
+        Self::from_hash(sha256(&[b"crosspoint/module/foreign/", client.as_bytes(), &[0], sender.as_bytes()]))
     }
 
     /// Whether nobody may own points here: the zero address or one of the ledger's own.

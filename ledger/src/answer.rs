@@ -18,7 +18,7 @@ use crate::query::{
     QueryResult, SupplyView, TipView,
 };
 use crate::state::access::{ReadRecords, amount_from, from_json};
-use crate::state::records::{DenomInfo, Member, OutboxBlock, Proposal, Supply};
+use crate::state::records::{DenomInfo, Hold, Member, OutboxBlock, Proposal, Supply};
 use crate::state::store::View;
 use crate::state::{ReadState, Space, StateError, keys};
 
@@ -205,6 +205,7 @@ impl Query<'_> {
                 circulating: supply.circulating,
                 owed: supply.owed,
                 return_holds: supply.return_holds,
+                bound: supply.bound,
                 home,
                 voucher,
                 imbalance: 0,
@@ -293,14 +294,15 @@ impl Query<'_> {
         let PacketQuery { client, sequence } = self.parsed()?;
         let sent = self.view.sent(&client, sequence)?;
         let sent = sent.ok_or_else(|| QueryError::NotFound(format!("packet {client}/{sequence} sent from here")))?;
-        Ok(PacketView { packet: sent.packet, state: sent.state, sent: sent.sent })
+        Ok(PacketView { packet: sent.packet, state: sent.state, sent: sent.sent, forwards: sent.forwards })
     }
 
     fn hold(&self) -> Result<HoldView, QueryError> {
         let PacketQuery { client, sequence } = self.parsed()?;
         let hold = self.view.hold(&client, sequence)?;
         let hold = hold.ok_or_else(|| QueryError::NotFound(format!("packet {client}/{sequence} received here")))?;
-        Ok(HoldView { packet: hold.packet, state: hold.state, ack: hold.ack, received: hold.received })
+        let Hold { packet, state, ack, received, onward, .. } = hold;
+        Ok(HoldView { packet, state, ack, received, onward })
     }
 
     fn hashlock_used(&self) -> Result<bool, QueryError> {
@@ -403,7 +405,7 @@ fn imbalance(view: &DenomSupplyView) -> i128 {
         .into_iter()
         .try_fold(view.circulating, Amount::checked_add)
         .zip(out)
-        .and_then(|(sum, out)| sum.checked_add(out));
+        .and_then(|(sum, out)| sum.checked_add(out)?.checked_sub(view.bound));
     let expected = view.issued.or(view.voucher.as_ref().map(|book| book.circulating));
     let signed = |amount: Option<Amount>| amount.and_then(|amount| i128::try_from(amount.get()).ok());
     match (signed(expected), signed(found)) {

@@ -170,6 +170,15 @@ pub struct PacketQuery {
     pub sequence: Sequence,
 }
 
+/// A packet of one of this chain's clients, sent or received.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PacketRef {
+    /// The client on this chain.
+    pub client: ClientId,
+    /// Its number.
+    pub sequence: Sequence,
+}
+
 /// Whose use of which hashlock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,6 +198,9 @@ pub struct PacketView {
     pub state: LockState,
     /// The block it was sent in.
     pub sent: TipView,
+    /// The packet received here that it forwards, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwards: Option<PacketRef>,
 }
 
 /// A packet received here.
@@ -202,6 +214,9 @@ pub struct HoldView {
     pub ack: Option<HexView>,
     /// The block it was received in.
     pub received: TipView,
+    /// The packet sent from here that it is bound to, or was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onward: Option<PacketRef>,
 }
 
 /// Bytes as hex.
@@ -304,6 +319,9 @@ pub struct DenomSupplyView {
     pub owed: Amount,
     /// In the holds of returns, neither claimed nor void.
     pub return_holds: Amount,
+    /// In bound holds, and in onward locks at the same time.
+    #[serde(default)]
+    pub bound: Amount,
     /// What is out through each client.
     pub home: BTreeMap<ClientId, HomeBook>,
     /// Vouchers: their book.

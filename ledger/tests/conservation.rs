@@ -274,7 +274,7 @@ impl World {
         match next {
             HoldState::Claimed => self.book.claim(lock.amount).unwrap(),
             HoldState::Void => self.book.void(lock.amount).unwrap(),
-            HoldState::Open => unreachable!(),
+            HoldState::Open | HoldState::Bound => unreachable!(),
         }
         seen.hold = Some(next);
         seen.ack = Some(effect.acknowledgement().encode());

@@ -111,11 +111,14 @@ pub struct Holdings {
     pub return_holds: Amount,
     /// Locked and vaulted, over all clients they were sent out through.
     pub out: HomeBook,
+    /// In bound holds: the same points are in an onward lock too, and counted once.
+    pub bound: Amount,
 }
 
 impl Holdings {
     fn total(&self) -> i128 {
-        sum([self.circulating, self.owed, self.return_holds, self.out.vault, self.out.locked])
+        let all = sum([self.circulating, self.owed, self.return_holds, self.out.vault, self.out.locked]);
+        all.saturating_sub(sum([self.bound]))
     }
 
     /// I1, on the denom's home chain.
@@ -181,6 +184,23 @@ mod tests {
             assert_eq!(holdings.vouchers(&book).off(), 0);
         }
         assert_eq!(Holdings::default().vouchers(&book).off(), -5);
+    }
+
+    /// (what came in, what it goes out as) → where the points are while the hold is bound.
+    #[test]
+    fn points_in_a_bound_hold_and_in_its_onward_lock_are_counted_once() {
+        let bound = Holdings { bound: FIVE, ..Holdings::default() };
+        let locked = HomeBook { locked: FIVE, vault: Amount::ZERO };
+        // A voucher just minted into its hold goes on into a lock: none circulates yet.
+        let minted = Holdings { out: locked, ..bound };
+        assert_eq!(minted.vouchers(&VoucherBook { held: FIVE, ..VoucherBook::default() }).off(), 0);
+        // A home point that returned goes out through another client.
+        assert_eq!(Holdings { return_holds: FIVE, out: locked, ..bound }.issue(FIVE).off(), 0);
+        // A voucher that was passed on returned and goes on to where it came from.
+        let home = VoucherBook { returning: FIVE, ..VoucherBook::default() };
+        assert_eq!(Holdings { return_holds: FIVE, ..bound }.vouchers(&home).off(), 0);
+        // Uncounted, they would be points out of nothing.
+        assert_eq!(Holdings { bound: Amount::ZERO, ..minted }.vouchers(&VoucherBook::default()).off(), 5);
     }
 
     #[test]

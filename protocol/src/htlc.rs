@@ -8,10 +8,19 @@
 //! ```
 //!
 //! No transition of a lock reads the source's clock: a refund is granted by proof alone.
+//!
+//! The hold of a packet that is forwarded is BOUND to the packet sent on. No preimage and no clock moves it; it ends in
+//! the step that ends the onward lock, and as that does:
+//!
+//! ```text
+//! hold:  BOUND ──onward lock settled───▶ CLAIMED (the points are what the onward lock became)
+//!          └──onward lock refunded─────▶ VOID
+//! ```
 
 use crate::ack::{AckError, Acknowledgement};
 use crate::ids::Timestamp;
 use crate::secret::{Hashlock, Preimage, SecretError};
+use crate::terms::Terms;
 use serde::{Deserialize, Serialize};
 
 /// Where a lock is in its life.
@@ -119,13 +128,15 @@ impl LockState {
     }
 }
 
-/// Where a plain hold is in its life.
+/// Where a hold is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldState {
     /// Waiting for the preimage.
     Open,
-    /// Paid to the receiver.
+    /// Waiting for the end of the packet that the points were sent on with.
+    Bound,
+    /// Paid to the receiver, or passed on.
     Claimed,
     /// Given up: burned, or back in the vault.
     Void,
@@ -153,6 +164,8 @@ pub enum HoldEvent<'a> {
 pub enum HoldEffect {
     /// Pay the receiver named in the packet and acknowledge success with this preimage.
     Pay(Preimage),
+    /// Pay nobody: the points are what the onward lock became. Acknowledge success with this preimage.
+    PassOn(Preimage),
     /// Burn the vouchers or put home points back into the vault, and acknowledge the error.
     GiveUp,
 }
@@ -162,7 +175,7 @@ impl HoldEffect {
     #[must_use]
     pub fn acknowledgement(&self) -> Acknowledgement {
         match self {
-            Self::Pay(preimage) => Acknowledgement::Success(preimage.clone()),
+            Self::Pay(preimage) | Self::PassOn(preimage) => Acknowledgement::Success(preimage.clone()),
             Self::GiveUp => Acknowledgement::Error,
         }
     }
@@ -174,6 +187,12 @@ pub enum HoldEventError {
     /// The hold has ended.
     #[error("the hold has already ended as {0:?}")]
     Ended(HoldState),
+    /// Nobody can claim or void a hold whose points were sent on.
+    #[error("the hold is bound: it ends when the packet that its points were sent on with ends, by proof alone")]
+    Bound,
+    /// No points were sent on from this hold.
+    #[error("the hold is not bound to an onward packet")]
+    NotBound,
     /// The secret is not 32 bytes.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -208,10 +227,37 @@ pub struct HoldTerms {
 }
 
 impl HoldState {
+    /// The state of a hold that is made of a packet with these terms.
+    #[must_use]
+    pub const fn made_under(terms: &Terms) -> Self {
+        match terms {
+            Terms::Plain => Self::Open,
+            Terms::Forward(_) => Self::Bound,
+        }
+    }
+
+    /// Ends a bound hold by the end of its onward lock, in the same step. `onward` is what [`LockState::apply`] decided
+    /// on a proof; the preimage is checked against this hold's own hashlock once more.
+    pub fn release(self, hashlock: &Hashlock, onward: &LockEffect) -> Result<(Self, HoldEffect), HoldEventError> {
+        match self {
+            Self::Claimed | Self::Void => return Err(HoldEventError::Ended(self)),
+            Self::Open => return Err(HoldEventError::NotBound),
+            Self::Bound => {}
+        }
+        match onward {
+            LockEffect::Settle(preimage) if preimage.opens(hashlock) => {
+                Ok((Self::Claimed, HoldEffect::PassOn(preimage.clone())))
+            }
+            LockEffect::Settle(_) => Err(HoldEventError::WrongPreimage(*hashlock)),
+            LockEffect::Refund => Ok((Self::Void, HoldEffect::GiveUp)),
+        }
+    }
+
     /// The next state and what to do with the points.
     pub fn apply(self, terms: &HoldTerms, event: &HoldEvent<'_>) -> Result<(Self, HoldEffect), HoldEventError> {
         match self {
             Self::Claimed | Self::Void => return Err(HoldEventError::Ended(self)),
+            Self::Bound => return Err(HoldEventError::Bound),
             Self::Open => {}
         }
         let deadline = terms.claim_deadline;

@@ -4,7 +4,7 @@
 //! Read the modules in this order to follow it:
 //!
 //! 1. [`ids`], [`amount`], [`denom`], [`secret`]: the types of every identifier; a value that exists is valid.
-//! 2. [`lock`]: what the payer locks, and its strict ABI encoding.
+//! 2. [`lock`]: what the payer locks, and its strict ABI encoding; [`terms`]: over which chains it is forwarded, if any.
 //! 3. [`packet`] and [`ack`]: the packet, its acknowledgement, their commitments, and the
 //!    [`path`]s they are stored and proved under.
 //! 4. [`window`]: which deadlines may be chosen.
@@ -30,6 +30,7 @@ pub mod outbox;
 pub mod packet;
 pub mod path;
 pub mod secret;
+pub mod terms;
 pub mod window;
 
 /// The application port of points transfers on every chain.

@@ -4,14 +4,15 @@ use crate::amount::Amount;
 use crate::denom::{Denom, DenomError};
 use crate::ids::{Address, IdError, Timestamp};
 use crate::secret::Hashlock;
+use crate::terms::TermsError;
 use alloy_primitives::U256;
 use alloy_sol_types::SolValue;
 use serde::{Deserialize, Serialize};
 
+pub use crate::terms::{MAX_TERMS_LEN, Terms};
+
 /// Most bytes of a memo.
 pub const MAX_MEMO_LEN: usize = 512;
-/// Most bytes of `terms`.
-pub const MAX_TERMS_LEN: usize = 1024;
 /// Most bytes of an encoded lock: all fields at their longest.
 pub const MAX_ENCODED_LEN: usize = 4096;
 
@@ -63,30 +64,8 @@ pub enum LockError {
     #[error("the memo is longer than 512 bytes or not printable ASCII")]
     Memo,
     /// The terms are none this version knows.
-    #[error("terms of {0} bytes are not understood; plain transfers have none")]
-    Terms(usize),
-}
-
-/// Conditions beyond the hashlock. On the wire they are the bytes `terms`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Terms {
-    /// None: whoever shows the preimage in time releases the points. Empty bytes.
-    Plain,
-}
-
-impl Terms {
-    /// The terms' bytes on the wire.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Plain => vec![],
-        }
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, LockError> {
-        if bytes.is_empty() { Ok(Self::Plain) } else { Err(LockError::Terms(bytes.len())) }
-    }
+    #[error(transparent)]
+    Terms(#[from] TermsError),
 }
 
 /// Points locked for a receiver under a hashlock.

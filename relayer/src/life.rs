@@ -20,6 +20,7 @@ use crosspoint_protocol::htlc::{AckCause, LockEnd};
 use crosspoint_protocol::ids::{ChainId, ClientId, Timestamp};
 use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::secret::{Hashlock, Preimage};
+use crosspoint_protocol::terms::Forward;
 use serde::{Deserialize, Serialize};
 
 /// Where a packet is in its life. The number is its place in the journal's keys; never renumber.
@@ -368,6 +369,10 @@ pub struct Terms {
     pub timeout: Timestamp,
     /// From when on it cannot be claimed.
     pub claim_deadline: Timestamp,
+    /// Over which links it is sent on. Its hold is bound then: it ends as the onward packet does, and there is nothing to
+    /// claim or to void.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onward: Option<Forward>,
 }
 
 impl Terms {
@@ -384,6 +389,7 @@ impl Terms {
             hashlock: lock.hashlock,
             timeout: packet.timeout,
             claim_deadline: lock.claim_deadline,
+            onward: lock.terms.forward().cloned(),
         })
     }
 }

@@ -14,9 +14,9 @@ use std::sync::Arc;
 /// Most packets with one hashlock that are looked at when a packet changes.
 const MAX_ALIKE: usize = 1_024;
 
-/// What the hold of a packet pays, as an invoice would ask for it.
+/// What the hold of a packet pays, as an invoice would ask for it. A bound hold pays nobody.
 fn paid_by(life: &Life) -> Option<Invoice> {
-    let terms = life.terms.as_ref()?;
+    let terms = life.terms.as_ref().filter(|terms| terms.onward.is_none())?;
     Some(Invoice {
         chain: life.route.dest_chain.clone(),
         denom: terms.dest_denom.clone(),
@@ -27,8 +27,8 @@ fn paid_by(life: &Life) -> Option<Invoice> {
 
 /// Whether two packets make holds of one denom, amount and receiver under one hashlock on one chain.
 fn alike(a: &Life, b: &Life) -> bool {
-    let hashlock = |life: &Life| life.terms.as_ref().map(|terms| terms.hashlock);
-    hashlock(a).is_some() && hashlock(a) == hashlock(b) && paid_by(a) == paid_by(b)
+    let pays = paid_by(a);
+    hashlock(a) == hashlock(b) && pays.is_some() && pays == paid_by(b)
 }
 
 fn hashlock(life: &Life) -> Option<Hashlock> {
@@ -115,5 +115,56 @@ impl Journal {
             Ok(())
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::keys;
+    use crate::life::{Seen, Terms};
+    use crate::route::Route;
+    use crosspoint_adapters::chain::TxId;
+    use crosspoint_protocol::amount::Amount;
+    use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
+    use crosspoint_protocol::terms::{Forward, Hop};
+
+    fn held(onward: Option<Forward>) -> Life {
+        let route = Route {
+            source_chain: "latte-1".parse().unwrap(),
+            source_client: "tendermint-0".parse().unwrap(),
+            dest_chain: "crosspoint-1".parse().unwrap(),
+            dest_client: "tendermint-0".parse().unwrap(),
+        };
+        let mut life = Life::new(route.packet(Sequence(1)), route, Timestamp(1), 1);
+        let seen = Seen { block: Tip { height: Height(1), time: Timestamp(1) }, tx: TxId("AB".into()) };
+        (life.facts.sent, life.facts.received) = (Some(seen.clone()), Some(seen));
+        life.terms = Some(Terms {
+            denom: "latte".parse().unwrap(),
+            dest_denom: "points/tendermint-0/latte".parse().unwrap(),
+            amount: Amount::new(5),
+            receiver: "receiver".parse().unwrap(),
+            hashlock: Preimage::new([7; 32]).hashlock(),
+            timeout: Timestamp(10),
+            claim_deadline: Timestamp(20),
+            onward,
+        });
+        life.stage = life.resting_stage();
+        life
+    }
+
+    #[test]
+    fn a_bound_hold_waits_for_no_preimage_and_no_clock() {
+        let hop = Hop {
+            client: "attested-0".parse().unwrap(),
+            receiver: "0xab".parse().unwrap(),
+            timeout: Timestamp(30),
+            claim_deadline: Timestamp(40),
+        };
+        let (plain, bound) = (held(None), held(Some(Forward::new(vec![hop]).unwrap())));
+        assert_eq!((plain.stage, bound.stage), (Stage::Held, Stage::Held));
+        assert!(alike(&plain, &plain) && keys::clock(&plain).is_some());
+        assert!(!alike(&bound, &bound) && !alike(&bound, &plain) && !alike(&plain, &bound));
+        assert_eq!((paid_by(&bound), keys::clock(&bound)), (None, None));
     }
 }

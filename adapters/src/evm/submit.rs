@@ -411,6 +411,12 @@ impl EvmChain {
                 return Err(ChainError::InvalidRequest(format!("{}: a secp256k1 key must pay here", self.id())));
             }
         };
+        if request.terms.forward().is_some() {
+            return Err(ChainError::InvalidRequest(format!(
+                "{}: points cannot be sent over a further chain from here: the contracts take plain transfers alone; send them to the chain in between, and on from there",
+                self.id()
+            )));
+        }
         if request.amount > Amount::MAX_COMPACT {
             return Err(RecordError::Amount(request.amount).into());
         }

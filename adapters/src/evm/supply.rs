@@ -68,6 +68,7 @@ impl EvmChain {
             circulating: Amount::ZERO,
             owed: Amount::ZERO,
             return_holds: Amount::ZERO,
+            bound: Amount::ZERO,
             home: BTreeMap::new(),
             escrowed,
             voucher: None,

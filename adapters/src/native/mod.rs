@@ -529,6 +529,7 @@ impl Chain for NativeChain {
             circulating: denom.circulating,
             owed: denom.owed,
             return_holds: denom.return_holds,
+            bound: denom.bound,
             home: denom.home,
             escrowed: None,
             voucher: denom.voucher,

@@ -132,6 +132,7 @@ impl Twin {
             Err(HoldEventError::Ended(_)) => return Verdict::Duplicate,
             Err(HoldEventError::DeadlinePassed { .. }) => return Verdict::TooLate,
             Err(HoldEventError::DeadlineNotReached { .. }) => return Verdict::TooEarly,
+            Err(error @ (HoldEventError::Bound | HoldEventError::NotBound)) => panic!("no EVM chain forwards: {error}"),
             Err(HoldEventError::WrongPreimage(_) | HoldEventError::Secret(_)) => return Verdict::WrongPreimage,
         };
         let receiver = one.receiver.unwrap();

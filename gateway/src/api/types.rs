@@ -157,6 +157,26 @@ pub struct TransferView {
     /// How it got there. In answers about one transfer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryView>,
+    /// The links that it is forwarded over after the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub onward: Vec<LinkView>,
+}
+
+/// One more link of a transfer that goes over chains in between.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkView {
+    /// Its packet; missing until it is sent on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<PacketId>,
+    /// The chain that forwards.
+    pub from: ChainId,
+    /// The client there that it is forwarded through.
+    pub client: ClientId,
+    /// The next chain.
+    pub to: ChainId,
+    /// Where that packet is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
 }
 
 /// Why a transfer does not move.

@@ -219,7 +219,7 @@ pub struct SendArgs {
     /// The payer's chain.
     #[arg(long, value_name = "CHAIN")]
     pub from: ChainId,
-    /// The receiver's chain.
+    /// The receiver's chain. If no client leads there, the points are forwarded by native chains in between.
     #[arg(long, value_name = "CHAIN")]
     pub to: ChainId,
     /// The client on the payer's chain to send through; needed only if several lead to the receiver's.

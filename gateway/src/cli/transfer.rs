@@ -246,6 +246,11 @@ pub(super) fn describe(view: &TransferView) -> String {
     field("amount", amount.zip(view.denom.as_ref()).map(|(n, denom)| format!("{n} {denom}")));
     field("from", Some(format!("{} {}", view.from, view.sender.as_ref().map_or("", |a| a.as_str()))));
     field("to", Some(format!("{} {}", view.to, view.receiver.as_ref().map_or("", |a| a.as_str()))));
+    for link in &view.onward {
+        let packet = link.id.as_ref().map_or_else(String::new, |id| format!(" as {id}"));
+        let stage = link.stage.as_deref().map_or("not sent on yet", stage_in_words);
+        field("over", Some(format!("{} to {}{packet}: {stage}", link.from, link.to)));
+    }
     field("memo", view.memo.clone());
     field("hashlock", view.hashlock.map(|h| h.to_string()));
     field("receive by", view.timeout.map(|t| output::utc(t.0)));

@@ -2,11 +2,15 @@
 //!
 //! - [`Desk`]: the chains, the relayer, the payers' keys. It is the [`Service`] of the API.
 //! - `evidence`: what an auditor is given of a transfer.
+//! - `path`: which way points go to a chain, directly or forwarded by others.
+//! - `onward`: a forwarded transfer's further packets.
 //! - `quorum`: whether enough attestors answer.
 //! - `send`: from a request to a lock, once.
 //! - `view`: from the journal's words to the API's.
 
 mod evidence;
+mod onward;
+mod path;
 mod quorum;
 mod send;
 #[cfg(test)]
@@ -303,7 +307,7 @@ impl Service for Desk {
             .await
             .map_err(|_| ServiceError::Internal("the reader of the journal ended early".into()))?
             .map_err(journal_error)?;
-        let items = page.items.iter().map(|life| view::transfer(life, None, &[])).collect();
+        let items = page.items.iter().map(|life| self.whole(life, None, &[])).collect::<Result<_, _>>()?;
         Ok(TransferPage { items, next_cursor: page.next.map(|token| token.as_str().to_owned()) })
     }
 
@@ -311,7 +315,7 @@ impl Service for Desk {
         match self.journal.transfer(id) {
             Ok(found) if found.packet.is_some() => {
                 lock(&self.recent).remove(id);
-                Ok(view::transfer(&found.life, found.packet.as_ref(), &found.history))
+                self.whole(&found.life, found.packet.as_ref(), &found.history)
             }
             Ok(_) | Err(JournalError::NoPacket(_)) => {
                 let recent = lock(&self.recent).get(id).map(|recent| recent.view.clone());
@@ -326,6 +330,7 @@ impl Service for Desk {
     }
 
     async fn claim(&self, id: &PacketId, request: ClaimRequest) -> Result<HoldEndView, ServiceError> {
+        let id = &self.last_packet(id)?;
         let (packet, stage, dest) = self.held(id)?;
         let terms = packet
             .points_lock()
@@ -366,6 +371,7 @@ impl Service for Desk {
     }
 
     async fn void(&self, id: &PacketId) -> Result<HoldEndView, ServiceError> {
+        let id = &self.last_packet(id)?;
         let (packet, stage, dest) = self.held(id)?;
         let terms = packet
             .points_lock()

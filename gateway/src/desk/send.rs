@@ -4,17 +4,19 @@
 //! same one, given by the caller or derived from the idempotency key. So nothing of a request need be stored
 //! before it is sent, and a crash at any point leaves either no lock or one that the next try finds.
 
-use super::{Desk, DeskChain, Payer, journal_error, lock, stopping, view};
+use super::path::{Addressed, Way};
+use super::{Desk, DeskChain, Payer, journal_error, lock, stopping};
 use crate::api::service::{IdempotencyKey, ServiceError};
 use crate::api::types::{SendRequest, TransferView};
 use crate::batch::rows::AddressForm;
 use crate::keys::v3::random_id;
 use crate::secrets::Purpose;
-use crosspoint_adapters::chain::{Chain, ClientStatus, LockRequest};
+use crosspoint_adapters::chain::LockRequest;
 use crosspoint_adapters::error::ChainError;
 use crosspoint_protocol::amount::Amount;
-use crosspoint_protocol::ids::{Address, ChainId, Height, Timestamp};
-use crosspoint_protocol::lock::{MAX_MEMO_LEN, PointsLock, Terms};
+use crosspoint_protocol::denom::Denom;
+use crosspoint_protocol::ids::{Address, Timestamp};
+use crosspoint_protocol::lock::{MAX_MEMO_LEN, PointsLock};
 use crosspoint_protocol::packet::Packet;
 use crosspoint_protocol::secret::{Hashlock, Preimage};
 use crosspoint_relayer::journal::Invoice;
@@ -40,10 +42,11 @@ pub(super) struct Recent {
 /// A request, checked, with all that follows from it.
 struct Order<'a> {
     source: &'a DeskChain,
-    dest: &'a DeskChain,
     payer: &'a Payer,
-    client: ClientStatus,
+    way: Way<'a>,
     request: SendRequest,
+    /// What the receiver's chain calls the points.
+    dest_denom: Denom,
     hashlock: Hashlock,
     /// For a push transfer: the secret, and the hold it may be shown for.
     push: Option<(Preimage, Invoice)>,
@@ -157,9 +160,8 @@ impl Desk {
                 "memo holds something other than printable ASCII, which is all that chains take".into()
             });
         }
-        let client = pick_client(source.chain.as_ref(), dest.chain.as_ref(), &request).await?;
-        let received = request.denom.received(&client.client, &client.counterparty_client);
-        let dest_denom = received.map_err(|e| ServiceError::Invalid(e.to_string()))?.denom().clone();
+        let way = self.way(&request).await?;
+        let dest_denom = way.arrives_as(&request.denom)?;
         let (hashlock, push) = match request.hashlock {
             Some(hashlock) => (hashlock, None),
             None => {
@@ -176,7 +178,7 @@ impl Desk {
                 let preimage = secrets.preimage(Purpose::Push, &scope, &label);
                 let invoice = Invoice {
                     chain: request.to.clone(),
-                    denom: dest_denom,
+                    denom: dest_denom.clone(),
                     amount: request.amount,
                     receiver: request.receiver.clone(),
                 };
@@ -186,7 +188,7 @@ impl Desk {
         let (timeout, hold) = self.windows(&request);
         request.timeout_seconds = Some(timeout);
         request.hold_seconds = Some(hold);
-        Ok(Order { source, dest, payer, client, request, hashlock, push, key })
+        Ok(Order { source, payer, way, request, dest_denom, hashlock, push, key })
     }
 
     fn windows(&self, request: &SendRequest) -> (u64, u64) {
@@ -209,7 +211,7 @@ impl Desk {
             let packet = self.journal.packet(&life.id).map_err(journal_error)?;
             let sender = packet.as_ref().and_then(|packet| packet.points_lock().ok()).map(|found| found.sender);
             if life.route.source_chain == order.request.from && sender.as_ref() == Some(&order.payer.address) {
-                return order.same(view::transfer(&life, packet.as_ref(), &[])).map(Some);
+                return order.same(self.whole(&life, packet.as_ref(), &[])?).map(Some);
             }
         }
         Ok(None)
@@ -263,76 +265,28 @@ fn submitted(
     found: Option<&PointsLock>,
     at: Timestamp,
 ) -> TransferView {
-    let dest_denom = found.and_then(|l| l.denom.received(&packet.source_client, &packet.dest_client).ok());
+    let hop = found.and_then(|l| l.terms.forward()?.hops().last().cloned());
     TransferView {
         id,
         from: order.request.from.clone(),
         to: order.request.to.clone(),
-        dest_client: packet.dest_client.clone(),
+        dest_client: order.way.onward.last().unwrap_or(&order.way.first).client.counterparty_client.clone(),
         stage: SUBMITTED.to_owned(),
         ended: false,
         since_ms: at.0.saturating_mul(1000),
         denom: found.map(|l| l.denom.clone()),
-        dest_denom: dest_denom.map(|d| d.denom().clone()),
+        dest_denom: Some(order.dest_denom.clone()),
         amount: found.map(|l| l.amount),
         sender: found.map(|l| l.sender.clone()),
-        receiver: found.map(|l| l.receiver.clone()),
+        receiver: Some(order.request.receiver.clone()),
         hashlock: found.map(|l| l.hashlock),
-        timeout: Some(packet.timeout),
-        claim_deadline: found.map(|l| l.claim_deadline),
+        timeout: Some(hop.as_ref().map_or(packet.timeout, |hop| hop.timeout)),
+        claim_deadline: hop.map(|hop| hop.claim_deadline).or_else(|| found.map(|l| l.claim_deadline)),
         memo: found.map(|l| l.memo.clone()),
         trouble: None,
         receipt: None,
         history: vec![],
-    }
-}
-
-/// The client that leads to the receiver's chain: of several, that of the only pair that this service can carry both ways.
-async fn pick_client(
-    source: &dyn Chain,
-    dest: &dyn Chain,
-    request: &SendRequest,
-) -> Result<ClientStatus, ServiceError> {
-    let all = source.clients().await?;
-    let leading: Vec<_> = all
-        .into_iter()
-        .filter(|client| client.counterparty_chain == request.to)
-        .filter(|client| request.client.as_ref().is_none_or(|wanted| *wanted == client.client))
-        .collect();
-    let found = leading.len();
-    let mut fitting = vec![];
-    for client in leading {
-        if carries(source, dest, &client).await? {
-            fitting.push(client);
-        }
-    }
-    let (from, to) = (&request.from, &request.to);
-    match (fitting.pop(), fitting.is_empty()) {
-        (Some(client), true) if client.frozen => Err(ServiceError::Unavailable(format!(
-            "client {} is frozen: nothing can be proven through it, so nothing is sent",
-            client.client
-        ))),
-        (Some(client), true) => Ok(client),
-        (Some(_), false) => {
-            Err(ServiceError::Invalid(format!("several clients lead from {from} to {to}; name one as `client`")))
-        }
-        (None, _) if found > 0 => Err(ServiceError::Unavailable(format!(
-            "the clients between {from} and {to} believe other headers than those of this service's header_source: nothing could be proven to them, so nothing is sent"
-        ))),
-        (None, _) => Err(ServiceError::Invalid(format!("no route leads from {from} to {to}; see `GET /v1/routes`"))),
-    }
-}
-
-/// Whether what either chain proves moves the pair's client on the other.
-async fn carries(source: &dyn Chain, dest: &dyn Chain, client: &ClientStatus) -> Result<bool, ServiceError> {
-    if !dest.moves(client.client_type) {
-        return Ok(false);
-    }
-    match dest.client(&client.counterparty_client).await {
-        Ok(other) => Ok(source.moves(other.client_type)),
-        // The pair is not complete yet.
-        Err(ChainError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(error.into()),
+        onward: order.way.planned(),
     }
 }
 
@@ -355,26 +309,21 @@ impl Order<'_> {
         }
     }
 
-    /// The deadlines count from the later of the two chains' clocks, since both chains check them.
+    /// The deadlines count from the latest of the chains' clocks, since all of them check theirs.
     async fn lock_request(&self) -> Result<LockRequest, ServiceError> {
-        let (here, there) = (self.source.chain.head().await?, self.dest.chain.head().await?);
-        let now = here.latest.time.max(there.latest.time);
-        let late = |chain: &ChainId, at: Height| {
-            ServiceError::Invalid(format!("the deadlines leave the range of {chain}'s clock at block {at}"))
-        };
-        let timeout = now.0.checked_add(self.request.timeout_seconds.unwrap_or_default());
-        let timeout = timeout.ok_or_else(|| late(&self.request.to, there.latest.height))?;
-        let deadline = timeout.checked_add(self.request.hold_seconds.unwrap_or_default());
-        let deadline = deadline.ok_or_else(|| late(&self.request.to, there.latest.height))?;
+        let now = self.way.now(self.source).await?;
+        let windows = (self.request.timeout_seconds.unwrap_or_default(), self.request.hold_seconds.unwrap_or_default());
+        let Addressed { receiver, timeout, claim_deadline, terms } =
+            self.way.address(&self.request.receiver, now, windows.0, windows.1)?;
         Ok(LockRequest {
-            client: self.client.client.clone(),
+            client: self.way.first.client.client.clone(),
             denom: self.request.denom.clone(),
             amount: self.request.amount,
-            receiver: self.request.receiver.clone(),
+            receiver,
             hashlock: self.hashlock,
-            timeout: Timestamp(timeout),
-            claim_deadline: Timestamp(deadline),
-            terms: Terms::Plain,
+            timeout,
+            claim_deadline,
+            terms,
             memo: self.request.memo.clone(),
         })
     }

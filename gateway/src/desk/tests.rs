@@ -29,6 +29,10 @@ struct Deaf {
     /// What its proofs move; `None`: anything.
     moved: Mutex<Option<ClientType>>,
     refusal: Mutex<Option<ChainError>>,
+    /// Whether it answers nothing about its clients.
+    silent: Mutex<bool>,
+    /// The last lock asked for.
+    locked: Mutex<Option<LockRequest>>,
     used: AtomicBool,
 }
 
@@ -59,6 +63,9 @@ impl Chain for Deaf {
         Ok([vec![self.client.clone()], self.others.lock().unwrap().clone()].concat())
     }
     async fn client(&self, _: &ClientId) -> Result<ClientStatus, ChainError> {
+        if *self.silent.lock().unwrap() {
+            return Err(deaf("client"));
+        }
         Ok(self.client.clone())
     }
     fn moves(&self, client: ClientType) -> bool {
@@ -86,6 +93,7 @@ impl Chain for Deaf {
         if let Some(error) = self.refusal.lock().unwrap().clone() {
             return Err(error);
         }
+        *self.locked.lock().unwrap() = Some(request.clone());
         let points = PointsLock {
             denom: request.denom.clone(),
             amount: request.amount,
@@ -141,6 +149,8 @@ fn chain(id: &str, other: &str, client: &str, counterparty: &str) -> Arc<Deaf> {
         others: Mutex::default(),
         moved: Mutex::default(),
         refusal: Mutex::default(),
+        silent: Mutex::default(),
+        locked: Mutex::default(),
         used: AtomicBool::new(false),
     })
 }
@@ -211,6 +221,92 @@ impl World {
         *self.source.refusal.lock().unwrap() = Some(error);
         self.source.used.store(used, Ordering::SeqCst);
     }
+}
+
+const BRAND: &str = "latte-1";
+
+/// A service of three chains: a brand's chain and an EVM chain, both joined to the hub alone. Pays from the brand's and from
+/// the EVM chain; nothing is read, so what it says of a lock is what was locked.
+fn star() -> (Arc<Deaf>, Arc<Deaf>, World) {
+    let (mut world, brand) = (world(), chain(BRAND, HERE, "tendermint-0", "tendermint-0"));
+    let towards_brand = ClientStatus {
+        client: "tendermint-0".parse().unwrap(),
+        counterparty_chain: BRAND.parse().unwrap(),
+        counterparty_client: "tendermint-0".parse().unwrap(),
+        ..world.source.client.clone()
+    };
+    world.source.others.lock().unwrap().push(towards_brand);
+    let payer = |kind| {
+        let key = signer(kind, &Secret::new([7; 32])).unwrap();
+        BTreeMap::from([("mall".parse().unwrap(), Payer { address: signer_address(&key).unwrap(), signer: key })])
+    };
+    let desk = Arc::get_mut(&mut world.desk).unwrap();
+    let entry =
+        |chain: &Arc<Deaf>, form, payers| (chain.id.clone(), DeskChain { chain: Arc::clone(chain) as _, form, payers });
+    desk.chains.extend([
+        entry(&brand, AddressForm::Native, payer(KeyKind::Native)),
+        entry(&world.dest, AddressForm::Evm, payer(KeyKind::Evm)),
+    ]);
+    (brand, Arc::clone(&world.source), world)
+}
+
+fn from_brand(hashlock: u8) -> SendRequest {
+    SendRequest { from: BRAND.parse().unwrap(), denom: "latte".parse().unwrap(), ..request(Some(hashlock)) }
+}
+
+#[tokio::test]
+async fn a_transfer_to_a_chain_that_no_client_leads_to_goes_over_the_hub() {
+    let (brand, hub, world) = star();
+    let sent = world.send(from_brand(1), None).await.unwrap();
+    assert_eq!((sent.from.as_str(), sent.to.as_str(), sent.id.client.as_str()), (BRAND, THERE, "tendermint-0"));
+    assert_eq!(sent.dest_denom.unwrap().to_string(), "points/checkpoint-0/points/tendermint-0/latte");
+    assert_eq!(sent.receiver.unwrap().as_str(), "0x70997970c51812dc3a010c7d01b50e0d17dc79c8");
+    // The second link has one timeout more than the first.
+    assert_eq!((sent.timeout, sent.claim_deadline), (Some(Timestamp(1_120)), Some(Timestamp(1_720))));
+    let [link] = &sent.onward[..] else { panic!("{:?}", sent.onward) };
+    assert_eq!((link.from.as_str(), link.client.as_str(), link.to.as_str()), (HERE, "attested-0", THERE));
+    let locked = brand.locked.lock().unwrap().clone().unwrap();
+    let forwarder = crosspoint_ledger::address::AccountId::forwarder().to_string();
+    assert_eq!((locked.receiver.as_str(), locked.timeout), (forwarder.as_str(), Timestamp(1_060)));
+    let forward = locked.terms.forward().unwrap();
+    assert_eq!((forward.first().client.as_str(), forward.first().timeout), ("attested-0", Timestamp(1_120)));
+    // The same again is the same; another amount under its hashlock is not.
+    assert_eq!(world.send(from_brand(1), None).await.unwrap().id, sent.id);
+    let other = SendRequest { amount: Amount::new(9), ..from_brand(1) };
+    assert_eq!(world.send(other, None).await.unwrap_err().status, 409);
+
+    // Two clients of the hub lead on: neither is chosen for the payer.
+    let second = ClientStatus { client: "attested-1".parse().unwrap(), ..hub.client.clone() };
+    hub.others.lock().unwrap().push(second);
+    let problem = world.send(from_brand(2), None).await.unwrap_err();
+    assert!(problem.status == 422 && problem.detail.contains("several ways lead"), "{}", problem.detail);
+}
+
+#[tokio::test]
+async fn a_way_that_cannot_be_gone_is_refused_in_words() {
+    let (_, hub, world) = star();
+    let receiver = crosspoint_ledger::address::AccountId::forwarder().to_string().parse().unwrap();
+    let from_evm =
+        SendRequest { from: THERE.parse().unwrap(), to: BRAND.parse().unwrap(), receiver, ..request(Some(1)) };
+    let problem = world.send(from_evm, None).await.unwrap_err();
+    let words = "the contracts on eip155-31337 take plain transfers alone; send them to crosspoint-1 first";
+    assert!(problem.status == 422 && problem.detail.contains(words), "{}", problem.detail);
+    let wrong = SendRequest { client: Some("tendermint-7".parse().unwrap()), ..from_brand(1) };
+    let problem = world.send(wrong, None).await.unwrap_err();
+    assert!(problem.detail.contains("no route leads from latte-1 to eip155-31337"), "{}", problem.detail);
+    // What does not answer may be on the way: that is no final word.
+    *world.dest.silent.lock().unwrap() = true;
+    let problem = world.send(from_brand(1), None).await.unwrap_err();
+    assert!(problem.retryable && problem.detail.contains("client"), "{} {}", problem.status, problem.detail);
+    *world.dest.silent.lock().unwrap() = false;
+    // Nothing goes on from the hub through what cannot be proven to.
+    *hub.moved.lock().unwrap() = Some(ClientType::Qbft);
+    let problem = world.send(from_brand(1), None).await.unwrap_err();
+    assert!(
+        problem.detail.contains("nothing could be proven") || problem.detail.contains("no route"),
+        "{}",
+        problem.detail
+    );
 }
 
 fn rejected(reason: &str) -> ChainError {

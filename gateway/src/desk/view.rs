@@ -21,13 +21,18 @@ fn place(chain: &ChainId, seen: &Seen) -> Place {
     Place { chain: chain.clone(), height: seen.block.height, time: seen.block.time, tx: seen.tx.0.clone() }
 }
 
+/// Where a packet's hold ended.
+pub(super) fn claimed(life: &Life) -> Option<Place> {
+    life.facts.acked.as_ref().map(|acked| place(&life.route.dest_chain, &acked.seen))
+}
+
 /// The proof of payment, once the source has settled. The preimage is public then.
 fn receipt(life: &Life) -> Option<Receipt> {
     let ended = life.facts.ended.as_ref().filter(|ended| ended.end == LockEnd::Settled)?;
     let preimage = life.revealed()?;
     Some(Receipt {
         preimage: format!("0x{}", hex::encode(preimage.reveal())),
-        claimed: life.facts.acked.as_ref().map(|acked| place(&life.route.dest_chain, &acked.seen)),
+        claimed: claimed(life),
         settled: place(&life.route.source_chain, &ended.seen),
     })
 }
@@ -52,18 +57,23 @@ pub(super) fn transfer(life: &Life, packet: Option<&Packet>, history: &[HistoryE
         timeout: terms.map(|t| t.timeout),
         claim_deadline: terms.map(|t| t.claim_deadline),
         memo: lock.map(|l| l.memo),
-        trouble: life.retry.as_ref().map(|retry| Trouble {
-            reason: retry.reason.as_str().to_owned(),
-            detail: retry.detail.clone(),
-            attempts: retry.attempts,
-            next_ms: retry.next_ms,
-        }),
+        trouble: trouble(life),
         receipt: receipt(life),
         history: history.iter().map(history_line).collect(),
+        onward: vec![],
     }
 }
 
-fn history_line(entry: &HistoryEntry) -> HistoryView {
+pub(super) fn trouble(life: &Life) -> Option<Trouble> {
+    life.retry.as_ref().map(|retry| Trouble {
+        reason: retry.reason.as_str().to_owned(),
+        detail: retry.detail.clone(),
+        attempts: retry.attempts,
+        next_ms: retry.next_ms,
+    })
+}
+
+pub(super) fn history_line(entry: &HistoryEntry) -> HistoryView {
     let place = match (&entry.chain, &entry.block, &entry.tx) {
         (Some(chain), Some(block), Some(tx)) => {
             Some(Place { chain: chain.clone(), height: block.height, time: block.time, tx: tx.0.clone() })

@@ -199,6 +199,11 @@ impl LocalNet {
         setup::list_token(self, plan, symbol, cap).await
     }
 
+    /// Opens a denom of the native chain on the EVM chain: its voucher there, up to `cap`.
+    pub async fn open_voucher(&self, denom: &Denom, symbol: &str, cap: u128) -> Result<()> {
+        setup::open_voucher(self, denom, symbol, cap).await
+    }
+
     /// How the EVM chain names the voucher of a native denom.
     pub fn voucher_on_evm(&self, denom: &Denom) -> Result<Denom> {
         Ok(denom.received(&self.native_client, &self.evm_client)?.denom().clone())

@@ -121,6 +121,23 @@ pub(super) async fn govern(native: &NativeChain, action: Action) -> Result<Vec<E
     Ok(approved.events)
 }
 
+/// Opens the voucher of another denom of the native chain on the EVM chain.
+pub(super) async fn open_voucher(net: &LocalNet, denom: &Denom, symbol: &str, cap: u128) -> Result<()> {
+    let mut client = client_plan(&net.config, anchor(&net.solo)?, &net.native_client, &net.evm_client)?;
+    client.vouchers.push(VoucherPlan {
+        denom: denom.clone(),
+        name: format!("{symbol} points"),
+        symbol: symbol.into(),
+        decimals: 0,
+        cap: Amount::new(cap),
+        limits: Default::default(),
+    });
+    run(&plan(&net.anvil, client), &evm_key(ADMIN)?, Some(net.manifest.clone()), &mut |_| {})
+        .await
+        .map(drop)
+        .with_context(|| format!("the voucher of {denom} cannot be opened"))
+}
+
 /// Lists an ERC-20 on the EVM chain and admits its voucher on the native chain.
 pub(super) async fn list_token(net: &LocalNet, token: TokenPlan, symbol: &str, cap: u128) -> Result<Denom> {
     let mut client = client_plan(&net.config, anchor(&net.solo)?, &net.native_client, &net.evm_client)?;

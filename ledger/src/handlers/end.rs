@@ -9,6 +9,7 @@ use super::Done;
 use super::account::pay_out;
 use super::client::{self, Verifier};
 use super::error::HandlerError;
+use super::hold;
 use super::limits::{self, Moved};
 use crate::address::AccountId;
 use crate::events::{Event, HexBytes};
@@ -80,7 +81,7 @@ fn open(
     Ok((sent.state == LockState::Sent).then_some(sent))
 }
 
-/// Writes the end before any point moves.
+/// Writes the end before any point moves. The end of an onward packet is the end of the hold that it forwards.
 fn end(
     state: &mut impl WriteState,
     id: &ClientId,
@@ -89,7 +90,10 @@ fn end(
 ) -> Result<Done, HandlerError> {
     let books = |error: &dyn std::fmt::Display| StateError::Books(format!("a packet sent from here: {error}"));
     let lock = sent.packet.points_lock().map_err(|error| books(&error))?;
-    let sender = AccountId::try_from(&lock.sender).map_err(|error| books(&error))?;
+    let payer = match &sent.forwards {
+        None => AccountId::try_from(&lock.sender).map_err(|error| books(&error))?,
+        Some(origin) => hold::party(state, origin)?,
+    };
     let terms = LockTerms { hashlock: lock.hashlock, timeout: sent.packet.timeout };
     let (next, effect) = sent.state.apply(&terms, event)?;
     sent.state = next;
@@ -98,7 +102,7 @@ fn end(
     state.put_json(Space::Plain, keys::sent(id, sequence), &sent)?;
 
     let (denom, amount) = (&lock.denom, lock.amount);
-    let moved = Moved { client: id, direction: Direction::Out, account: &sender, denom, amount };
+    let moved = Moved { client: id, direction: Direction::Out, account: &payer, denom, amount };
     let returning = denom.came_through() == Some(id);
     let settled = matches!(effect, LockEffect::Settle(_));
     if returning {
@@ -118,14 +122,16 @@ fn end(
         }
         state.put_home_book(id, denom, &book)?;
     }
-    let preimage = match effect {
+    let preimage = match &effect {
         LockEffect::Settle(preimage) => {
             limits::land(state, &moved)?;
             Some(HexBytes(preimage.reveal().to_vec()))
         }
         LockEffect::Refund => {
             limits::give_back(state, &moved, sent.charged_day)?;
-            pay_out(state, &sender, denom, amount)?;
+            if sent.forwards.is_none() {
+                pay_out(state, &payer, denom, amount)?;
+            }
             None
         }
     };
@@ -135,5 +141,8 @@ fn end(
         (LockEvent::NonReceiptProven { .. }, _) => LockEnd::TimedOut,
     };
     state.emit(Event::PacketEnded { source_client: id.clone(), sequence, end, preimage });
+    if let Some(origin) = &sent.forwards {
+        hold::release(state, origin, &effect)?;
+    }
     Ok(Done::Done)
 }

@@ -93,6 +93,12 @@ pub enum HandlerError {
     /// What an EVM chain's compact records cannot express.
     #[error("an EVM chain cannot take this: {0}")]
     NotExpressible(&'static str),
+    /// Points to be forwarded that are for somebody else than the forwarder.
+    #[error("points to be forwarded are sent to {0}, the address of the chain that forwards them")]
+    NotForwarder(AccountId),
+    /// A forward through the client that the points just came in through.
+    #[error("the points came in through {0}; they cannot be forwarded back through it")]
+    ForwardBack(ClientId),
     /// The lock's fields are invalid.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -235,6 +241,8 @@ impl HandlerError {
             | Self::HashlockUsed { .. }
             | Self::Window(_)
             | Self::NotExpressible(_)
+            | Self::NotForwarder(_)
+            | Self::ForwardBack(_)
             | Self::Lock(_)
             | Self::Denom(_)
             | Self::WrongRoute { .. }
@@ -281,6 +289,8 @@ impl HandlerError {
             | Self::HashlockUsed { .. }
             | Self::Window(_)
             | Self::NotExpressible(_)
+            | Self::NotForwarder(_)
+            | Self::ForwardBack(_)
             | Self::Lock(_)
             | Self::Denom(_)
             | Self::WrongRoute { .. }

@@ -1,8 +1,8 @@
-//! Ending a hold: by its preimage in time, or by giving it up after its deadline.
+//! Ending a hold: by its preimage in time, or by giving it up after its deadline; a bound one, by the end of its onward packet.
 
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::denom::{Denom, Received};
-use crosspoint_protocol::htlc::{AckCause, HoldEffect, HoldEvent, HoldState, HoldTerms};
+use crosspoint_protocol::htlc::{AckCause, HoldEffect, HoldEvent, HoldState, HoldTerms, LockEffect};
 use crosspoint_protocol::ids::{ClientId, Sequence};
 
 use super::account::{change_supply, check_active, pay_out};
@@ -11,7 +11,7 @@ use super::limits::{self, Moved};
 use super::{BlockEnv, Done};
 use crate::address::AccountId;
 use crate::events::{Event, HexBytes};
-use crate::query::{HexView, OutboxList};
+use crate::query::{HexView, OutboxList, PacketRef};
 use crate::state::access::{ReadRecords, WriteRecords};
 use crate::state::keys::{self, Direction};
 use crate::state::records::{Hold, Supply};
@@ -50,6 +50,22 @@ pub fn void(state: &mut impl WriteState, env: &BlockEnv<'_>, item: &VoidItem) ->
     end(state, &item.client, &mut hold, next, &effect, &receiver, &received)
 }
 
+/// Ends the bound hold of a packet that was forwarded, in the step that ends the onward packet.
+pub fn release(state: &mut impl WriteState, at: &PacketRef, onward: &LockEffect) -> Result<(), HandlerError> {
+    let (mut hold, was) = open(state, &at.client, at.sequence)?;
+    let (next, effect) = was.release(&terms(&hold)?.hashlock, onward)?;
+    let (party, received) = parties(&hold)?;
+    let amount = lock_of(&hold)?.amount;
+    change_supply(state, received.denom(), |s| Some(Supply { bound: s.bound.checked_sub(amount)?, ..*s }))?;
+    end(state, &at.client, &mut hold, next, &effect, &party, &received)?;
+    Ok(())
+}
+
+/// Whose budgets the packet of a hold is charged to.
+pub fn party(state: &impl WriteState, at: &PacketRef) -> Result<AccountId, HandlerError> {
+    Ok(parties(&open(state, &at.client, at.sequence)?.0)?.0)
+}
+
 fn open(state: &impl WriteState, id: &ClientId, sequence: Sequence) -> Result<(Hold, HoldState), HandlerError> {
     let unknown = || HandlerError::UnknownPacket { client: id.clone(), sequence };
     let hold = state.hold(id, sequence)?.ok_or_else(unknown)?;
@@ -67,13 +83,17 @@ fn terms(hold: &Hold) -> Result<HoldTerms, StateError> {
     Ok(HoldTerms { hashlock: lock.hashlock, claim_deadline: lock.claim_deadline })
 }
 
+/// Who the hold is for and charged to (the foreign sender, if it is forwarded), and what it holds.
 fn parties(hold: &Hold) -> Result<(AccountId, Received), StateError> {
     let lock = lock_of(hold)?;
     let books = |error: &dyn std::fmt::Display| StateError::Books(format!("a hold's packet: {error}"));
-    let receiver = AccountId::try_from(&lock.receiver).map_err(|error| books(&error))?;
+    let party = match lock.terms.forward() {
+        None => AccountId::try_from(&lock.receiver).map_err(|error| books(&error))?,
+        Some(_) => AccountId::foreign(&hold.packet.dest_client, &lock.sender),
+    };
     let received =
         lock.denom.received(&hold.packet.source_client, &hold.packet.dest_client).map_err(|error| books(&error))?;
-    Ok((receiver, received))
+    Ok((party, received))
 }
 
 /// Writes the end before any point moves.
@@ -96,6 +116,11 @@ fn end(
             leave(state, id, received, amount, true)?;
             pay_out(state, receiver, denom, amount)?;
         }
+        HoldEffect::PassOn(_) => {
+            limits::land(state, &moved)?;
+            write_ack(state, id, hold, &effect.acknowledgement(), AckCause::Claimed)?;
+            leave(state, id, received, amount, true)?;
+        }
         HoldEffect::GiveUp => {
             limits::give_back(state, &moved, hold.charged_day)?;
             write_ack(state, id, hold, &effect.acknowledgement(), AckCause::Voided)?;
@@ -105,7 +130,7 @@ fn end(
     Ok(Done::Done)
 }
 
-/// The points leave the hold: to be paid, or burned or back into the vault.
+/// The points leave the hold: to be paid or passed on, or burned or back into the vault.
 fn leave(
     state: &mut impl WriteState,
     id: &ClientId,

@@ -1,23 +1,11 @@
-//! Locking points and sending the packet.
+//! Locking a member's points and sending the packet.
 
-use crosspoint_protocol::amount::Amount;
-use crosspoint_protocol::htlc::LockState;
-use crosspoint_protocol::ids::{Address, Sequence};
-use crosspoint_protocol::lock::PointsLock;
-use crosspoint_protocol::packet::{Packet, Payload};
-use crosspoint_protocol::window::WindowRules;
-
-use super::account::{known_denom, withdraw};
+use super::BlockEnv;
+use super::account::withdraw;
 use super::error::HandlerError;
-use super::limits::{self, Moved};
-use super::{BlockEnv, client};
+use super::send::{self, Payer};
 use crate::address::AccountId;
-use crate::events::Event;
-use crate::query::OutboxList;
-use crate::state::access::{ReadRecords, WriteRecords};
-use crate::state::keys::{self, Direction};
-use crate::state::records::SentPacket;
-use crate::state::{OutboxEntry, Space, WriteState};
+use crate::state::{Space, WriteState, keys};
 use crate::tx::message::LockMsg;
 
 /// Locks points of `sender` and sends the packet.
@@ -27,99 +15,13 @@ pub fn lock(
     sender: &AccountId,
     msg: LockMsg,
 ) -> Result<(), HandlerError> {
-    let id = msg.client;
-    let client = client::known(state, &id)?;
-    let counterparty = client::counterparty(&client, &id)?;
-    client.gate(state.governance()?.paused).check_open().map_err(client::shut(&id))?;
-    client::check_usable(&client, &id, env.now)?;
-    env.window(client.state.trusting_period()).check(env.now, msg.timeout, msg.claim_deadline)?;
-    known_denom(state, &msg.denom)?;
-    // The packet would be refused over there: its denom must have room for one more hop.
-    msg.denom.received(&id, counterparty)?;
-    if client.state.is_evm() {
-        check_expressible(msg.amount, &msg.receiver)?;
-    }
+    let counterparty = send::check(state, env, &msg)?;
     let used = keys::hashlock(sender, &msg.hashlock);
     if state.get(Space::Plain, &used)?.is_some() {
         return Err(HandlerError::HashlockUsed { sender: *sender, hashlock: msg.hashlock });
     }
     state.put(Space::Plain, used, vec![]);
-    let moved =
-        Moved { client: &id, direction: Direction::Out, account: sender, denom: &msg.denom, amount: msg.amount };
-    let charged_day = limits::charge(state, &moved, env.now)?;
-
-    if msg.denom.came_through() == Some(&id) {
-        let mut book = state.voucher_book(&msg.denom)?;
-        book.lock_return(msg.amount)?;
-        state.put_json(Space::Provable, keys::voucher_book(&msg.denom), &book)?;
-    } else {
-        let mut book = state.home_book(&id, &msg.denom)?;
-        book.lock(msg.amount)?;
-        state.put_home_book(&id, &msg.denom, &book)?;
-    }
-    withdraw(state, sender, &msg.denom, msg.amount)?;
-
-    let sequence = Sequence(state.number(&keys::last_sequence(&id))?).next();
-    state.put_number(keys::last_sequence(&id), sequence.0);
-    let sender_address = sender.to_address().ok_or(HandlerError::NotMember(*sender))?;
-    let points = PointsLock {
-        denom: msg.denom,
-        amount: msg.amount,
-        sender: sender_address,
-        receiver: msg.receiver,
-        hashlock: msg.hashlock,
-        claim_deadline: msg.claim_deadline,
-        terms: msg.terms,
-        memo: msg.memo,
-    };
-    points.validate()?;
-    let packet = Packet {
-        sequence,
-        source_client: id.clone(),
-        dest_client: counterparty.clone(),
-        timeout: msg.timeout,
-        payload: Payload::points(&points),
-    };
-    let commitment = packet.commitment();
-    state.put(Space::Provable, packet.commitment_path().to_bytes(), commitment.to_vec());
-    state.append_outbox(OutboxEntry { client: id.clone(), list: OutboxList::Sent, sequence, commitment });
-    let record = SentPacket { packet: packet.clone(), state: LockState::Sent, sent: env.tip(), charged_day };
-    state.put_json(Space::Plain, keys::sent(&id, sequence), &record)?;
-    state.emit(Event::PacketSent {
-        source_client: id,
-        dest_client: counterparty.clone(),
-        sequence,
-        sender: *sender,
-        receiver: points.receiver,
-        denom: points.denom,
-        amount: points.amount,
-        hashlock: points.hashlock,
-        timeout: packet.timeout,
-        claim_deadline: points.claim_deadline,
-        packet,
-    });
-    Ok(())
-}
-
-/// What the compact records of the EVM contracts can express (docs/protocol.md).
-fn check_expressible(amount: Amount, receiver: &Address) -> Result<(), HandlerError> {
-    if amount > Amount::MAX_COMPACT {
-        return Err(HandlerError::NotExpressible("the amount is above 2^96 - 1"));
-    }
-    let digits = receiver.as_str().strip_prefix("0x").unwrap_or_default();
-    if digits.len() != 40 || !digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
-        return Err(HandlerError::NotExpressible("the receiver is not 0x and 40 lower-case hex digits"));
-    }
-    if digits.bytes().all(|b| b == b'0') {
-        return Err(HandlerError::NotExpressible("the receiver is the zero address"));
-    }
-    Ok(())
-}
-
-impl BlockEnv<'_> {
-    /// The bounds on deadlines for a client with this trusting period.
-    #[must_use]
-    pub const fn window(&self, trusting_period: u64) -> WindowRules {
-        WindowRules { max_timeout: self.params.max_timeout, min_hold: self.params.min_hold, trusting_period }
-    }
+    let (denom, amount) = (msg.denom.clone(), msg.amount);
+    send::send(state, env, msg, counterparty, Payer { sender: *sender, charged: *sender, forwards: None })?;
+    withdraw(state, sender, &denom, amount)
 }

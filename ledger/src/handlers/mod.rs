@@ -7,12 +7,14 @@ pub mod batch;
 pub mod client;
 pub mod end;
 pub mod error;
+pub mod forward;
 pub mod governance;
 pub mod hold;
 pub mod limits;
 pub mod lock;
 pub mod points;
 pub mod recv;
+pub mod send;
 
 use crosspoint_protocol::ids::{Height, Timestamp};
 

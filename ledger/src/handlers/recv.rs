@@ -1,44 +1,47 @@
-//! Receiving a packet: a receipt, and a hold or an error ack.
+//! Receiving a packet: a receipt, and a hold or an error ack. Points to be forwarded are sent on in the same step.
 
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::denom::Received;
 use crosspoint_protocol::gate::{Arrival, ArrivalError};
 use crosspoint_protocol::htlc::{AckCause, HoldState};
 use crosspoint_protocol::ids::ClientId;
+use crosspoint_protocol::lock::PointsLock;
 use crosspoint_protocol::packet::Packet;
+use crosspoint_protocol::secret::Hashlock;
 
 use super::account::{change_supply, check_receiver};
 use super::client::{self, Verifier};
 use super::error::HandlerError;
 use super::hold::write_ack;
 use super::limits::{self, Moved};
-use super::{BlockEnv, Done};
+use super::{BlockEnv, Done, forward};
 use crate::address::AccountId;
 use crate::events::Event;
 use crate::state::access::{ReadRecords, WriteRecords};
 use crate::state::keys::{self, Direction};
+use crate::state::overlay::Overlay;
 use crate::state::records::{Client, Hold, Supply};
-use crate::state::{ReadState, Space, StateError, WriteState};
+use crate::state::{ReadState, Space, WriteState};
 
 /// A packet that passed all checks: what to hold, and for whom.
 struct Accepted {
     received: Received,
-    receiver: AccountId,
-    amount: crosspoint_protocol::amount::Amount,
-    hashlock: crosspoint_protocol::secret::Hashlock,
+    /// Whose budget it is charged to.
+    party: AccountId,
+    lock: PointsLock,
 }
 
 /// Why a packet does not become a hold.
 enum Refusal {
     /// By its own content: a receipt and an error ack.
     Packet(String),
-    /// The node failed.
-    State(StateError),
+    /// Not now: nothing stays. Or the node failed.
+    Later(HandlerError),
 }
 
-impl From<StateError> for Refusal {
-    fn from(error: StateError) -> Self {
-        Self::State(error)
+impl<E: Into<HandlerError>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Later(error.into())
     }
 }
 
@@ -73,32 +76,65 @@ pub fn recv(
     }
     verifier.map_err(Clone::clone)?.member(id, &packet.commitment_path(), &commitment, proof)?;
 
-    let accepted = accept(state, env, id, client, packet);
-    let mut hold = Hold { packet: packet.clone(), state: None, ack: None, received: env.tip(), charged_day: None };
-    let (hashlock, refusal) = match accepted {
-        Ok(accepted) => {
-            hold.charged_day = make_hold(state, env, id, &accepted)?;
-            hold.state = Some(HoldState::Open);
-            (Some(accepted.hashlock), None)
-        }
-        Err(Refusal::State(error)) => return Err(error.into()),
-        Err(Refusal::Packet(reason)) => (None, Some(reason)),
+    let made = match accept(state, env, id, client, packet) {
+        Ok(accepted) => state.attempt(|inner| make(inner, env, id, packet, &accepted)),
+        Err(refusal) => Err(refusal),
     };
-    state.put(Space::Provable, packet.receipt_path().to_bytes(), commitment.to_vec());
+    match made {
+        Ok(()) => Ok(Done::Done),
+        Err(Refusal::Later(error)) => Err(error),
+        Err(Refusal::Packet(reason)) => {
+            put_receipt(state, id, packet, None, Some(reason));
+            let mut none = record(env, packet, None);
+            write_ack(state, id, &mut none, &Acknowledgement::Error, AckCause::Refused)?;
+            Ok(Done::Done)
+        }
+    }
+}
+
+/// Makes the hold, and sends its points on if the packet says so.
+fn make(
+    state: &mut Overlay<'_>,
+    env: &BlockEnv<'_>,
+    id: &ClientId,
+    packet: &Packet,
+    accepted: &Accepted,
+) -> Result<(), Refusal> {
+    let lock = &accepted.lock;
+    let mut hold = record(env, packet, Some(HoldState::made_under(&lock.terms)));
+    hold.charged_day = make_hold(state, env, id, accepted)?;
+    put_receipt(state, id, packet, Some(lock.hashlock), None);
+    if let Some(onward) = lock.terms.forward() {
+        let sent = forward::send_on(state, env, packet, lock, onward, accepted.received.denom());
+        hold.onward = Some(sent.map_err(|error| match forward::may_wait(&error) {
+            true => Refusal::Later(error),
+            false => Refusal::Packet(format!("it cannot be forwarded through {}: {error}", onward.first().client)),
+        })?);
+    }
+    Ok(state.put_json(Space::Plain, keys::hold(id, packet.sequence), &hold)?)
+}
+
+fn record(env: &BlockEnv<'_>, packet: &Packet, state: Option<HoldState>) -> Hold {
+    Hold { packet: packet.clone(), state, ack: None, received: env.tip(), charged_day: None, onward: None }
+}
+
+/// Writes that the packet was received, once and for ever.
+fn put_receipt(
+    state: &mut impl WriteState,
+    id: &ClientId,
+    packet: &Packet,
+    hashlock: Option<Hashlock>,
+    refusal: Option<String>,
+) {
+    state.put(Space::Provable, packet.receipt_path().to_bytes(), packet.commitment().to_vec());
     state.emit(Event::PacketReceived {
         dest_client: id.clone(),
         sequence: packet.sequence,
         hashlock,
         held: refusal.is_none(),
-        refusal: refusal.clone(),
+        refusal,
         packet: packet.clone(),
     });
-    if refusal.is_some() {
-        write_ack(state, id, &mut hold, &Acknowledgement::Error, AckCause::Refused)?;
-    } else {
-        state.put_json(Space::Plain, keys::hold(id, packet.sequence), &hold)?;
-    }
-    Ok(Done::Done)
 }
 
 /// Explicit, deterministic validation of the packet: the only source of error acks.
@@ -114,12 +150,20 @@ fn accept(
     env.window(client.state.trusting_period())
         .check(env.now, packet.timeout, lock.claim_deadline)
         .map_err(|error| refuse(&error))?;
-    let receiver = AccountId::try_from(&lock.receiver).map_err(|error| refuse(&error))?;
-    match check_receiver(state, &receiver) {
-        Ok(()) => {}
-        Err(HandlerError::State(error)) => return Err(error.into()),
-        Err(error) => return Err(refuse(&error)),
-    }
+    let party = match lock.terms.forward() {
+        None => {
+            let receiver = AccountId::try_from(&lock.receiver).map_err(|error| refuse(&error))?;
+            match check_receiver(state, &receiver) {
+                Ok(()) => receiver,
+                Err(error @ HandlerError::State(_)) => return Err(error.into()),
+                Err(error) => return Err(refuse(&error)),
+            }
+        }
+        Some(onward) => {
+            forward::check(id, &lock, onward).map_err(|error| refuse(&error))?;
+            AccountId::foreign(id, &lock.sender)
+        }
+    };
     let received = lock.denom.received(&packet.source_client, &packet.dest_client).map_err(|error| refuse(&error))?;
     let denom = received.denom();
     if state.denom_info(denom)?.is_none() {
@@ -129,7 +173,7 @@ fn accept(
     if matches!(received, Received::Returned(_)) && state.get(Space::Plain, &keys::home_index(denom, id))?.is_none() {
         return Err(refuse(&format!("no {denom} ever left through {id}")));
     }
-    Ok(Accepted { received, receiver, amount: lock.amount, hashlock: lock.hashlock })
+    Ok(Accepted { received, party, lock })
 }
 
 /// Takes the points from the vault, or mints them, into the hold. The day they are charged to.
@@ -139,8 +183,8 @@ fn make_hold(
     id: &ClientId,
     accepted: &Accepted,
 ) -> Result<Option<u64>, HandlerError> {
-    let (denom, amount) = (accepted.received.denom(), accepted.amount);
-    let moved = Moved { client: id, direction: Direction::In, account: &accepted.receiver, denom, amount };
+    let (denom, amount) = (accepted.received.denom(), accepted.lock.amount);
+    let moved = Moved { client: id, direction: Direction::In, account: &accepted.party, denom, amount };
     let day = limits::charge(state, &moved, env.now)?;
     match &accepted.received {
         Received::Returned(_) => {

@@ -9,7 +9,7 @@ use crosspoint_protocol::packet::{Packet, hex_bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::address::AccountId;
-use crate::query::{HexView, TipView};
+use crate::query::{HexView, PacketRef, TipView};
 use crate::tx::action::{Action, Role};
 
 pub use super::light_client::{Consensus, LightClient};
@@ -54,6 +54,9 @@ pub struct Supply {
     pub owed: Amount,
     /// In holds of returns.
     pub return_holds: Amount,
+    /// In bound holds, and in onward locks at the same time.
+    #[serde(default)]
+    pub bound: Amount,
 }
 
 /// Who decides, and the switch of the whole chain.
@@ -103,6 +106,9 @@ pub struct SentPacket {
     pub sent: TipView,
     /// The day whose budget of its sender it was charged to, if there was a daily limit.
     pub charged_day: Option<u64>,
+    /// The packet received here that it forwards, if it does.
+    #[serde(default)]
+    pub forwards: Option<PacketRef>,
 }
 
 /// A packet received here.
@@ -118,6 +124,9 @@ pub struct Hold {
     pub received: TipView,
     /// The day whose budget of its receiver it was charged to, if there was a daily limit.
     pub charged_day: Option<u64>,
+    /// The packet sent from here that it is bound to, or was.
+    #[serde(default)]
+    pub onward: Option<PacketRef>,
 }
 
 /// A proposal of governance.

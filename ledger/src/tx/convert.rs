@@ -2,7 +2,7 @@
 
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::ids::{Height, Sequence, Timestamp};
-use crosspoint_protocol::lock::{MAX_ENCODED_LEN, MAX_MEMO_LEN, MAX_TERMS_LEN, Terms};
+use crosspoint_protocol::lock::{MAX_ENCODED_LEN, MAX_MEMO_LEN, Terms};
 use crosspoint_protocol::packet::{Packet, Payload};
 use crosspoint_protocol::secret::Hashlock;
 use std::fmt::Display;
@@ -133,12 +133,6 @@ pub fn read(msg: wire::Msg) -> Read<Message> {
 }
 
 fn read_lock(m: wire::Lock) -> Read<LockMsg> {
-    if m.terms.len() > MAX_TERMS_LEN {
-        return fail("terms", "longer than 1024 bytes");
-    }
-    if !m.terms.is_empty() {
-        return fail("terms", "only plain transfers are understood, with empty terms");
-    }
     Ok(LockMsg {
         client: parse("client", &m.client)?,
         denom: parse("denom", &m.denom)?,
@@ -147,7 +141,7 @@ fn read_lock(m: wire::Lock) -> Read<LockMsg> {
         hashlock: Hashlock::from_slice(&m.hashlock).or_else(|error| fail("hashlock", error))?,
         timeout: Timestamp(m.timeout),
         claim_deadline: Timestamp(m.claim_deadline),
-        terms: Terms::Plain,
+        terms: Terms::decode(&m.terms).or_else(|error| fail("terms", error))?,
         memo: memo(m.memo)?,
     })
 }

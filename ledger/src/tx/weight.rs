@@ -16,6 +16,11 @@ const MESSAGE: usize = 512;
 const LOCK: usize = 3 * 1024;
 /// The same per item of a batch: its outcome with a reason, an ack, an end.
 const ITEM: usize = 1024;
+/// The same per received packet that is forwarded: what is sent on is a second event with a packet, on top of what the
+/// first one's bytes pay for.
+const FORWARD: usize = LOCK;
+/// The same per byte of such a packet's payload.
+const FORWARD_BYTE: usize = 3;
 /// The same per byte: what a transaction carries may come back in an event, as hex and once more as text.
 const BYTE: usize = 3;
 // Signatures of client updates and evidence are paid for in the same unit. A block weighs at most 24 MiB; about 25 per
@@ -41,6 +46,8 @@ mod field {
     pub(super) const EVIDENCE: u32 = 2;
     pub(super) const RELAY_UPDATE: u32 = 3;
     pub(super) const RELAY_ITEMS: u32 = 5;
+    pub(super) const ITEM_PACKET: u32 = 2;
+    pub(super) const PACKET_VALUE: u32 = 9;
 }
 
 /// How many of what may be costly.
@@ -49,6 +56,8 @@ struct Counts {
     messages: usize,
     locks: usize,
     items: usize,
+    forwards: usize,
+    forward_bytes: usize,
     updates: usize,
     update_bytes: usize,
 }
@@ -88,6 +97,8 @@ impl Counts {
             self.messages.saturating_mul(MESSAGE),
             self.locks.saturating_mul(LOCK),
             self.items.saturating_mul(ITEM),
+            self.forwards.saturating_mul(FORWARD),
+            self.forward_bytes.saturating_mul(FORWARD_BYTE),
             self.updates.saturating_mul(UPDATE),
             self.update_bytes.saturating_mul(UPDATE_BYTE),
         ]
@@ -120,6 +131,9 @@ fn count_body(body: &[u8]) -> Option<Counts> {
             let read = each_field(batch, |number, bytes| {
                 if Some(number) == items {
                     add(&mut counts.items);
+                    if kind == field::RELAY {
+                        count_forwards(&mut counts, bytes);
+                    }
                 }
                 if Some(number) == update {
                     add(&mut counts.updates);
@@ -131,6 +145,33 @@ fn count_body(body: &[u8]) -> Option<Counts> {
         sound &= read.is_some();
     })?;
     sound.then_some(counts)
+}
+
+/// Counts what an item's packet may send on. Parts of a packet that is given twice are merged when it is decoded, so every
+/// payload counts. What is no protobuf is refused when it is decoded.
+fn count_forwards(counts: &mut Counts, item: &[u8]) {
+    let _ = each_field(item, |number, packet| {
+        if number != field::ITEM_PACKET {
+            return;
+        }
+        let _ = each_field(packet, |number, value| {
+            if number == field::PACKET_VALUE && has_terms(value) {
+                counts.forwards = counts.forwards.saturating_add(1);
+                counts.forward_bytes = counts.forward_bytes.saturating_add(value.len());
+            }
+        });
+    });
+}
+
+/// Whether a payload that decodes as a lock has terms: their offset is the seventh word of the struct, their length the
+/// word there.
+fn has_terms(value: &[u8]) -> bool {
+    let word = |at: usize| {
+        let low = value.get(at.checked_add(24)?..at.checked_add(32)?)?;
+        usize::try_from(u64::from_be_bytes(low.try_into().ok()?)).ok()
+    };
+    let len = word(32 + 6 * 32).and_then(|offset| word(offset.checked_add(32)?));
+    len.is_some_and(|len| len != 0)
 }
 
 /// Shows every field that holds bytes; `None` if the bytes are no protobuf.

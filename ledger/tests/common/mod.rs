@@ -195,9 +195,14 @@ impl Chain {
 
 /// A relay batch of items proven by `evm` at its newest block.
 pub fn batch(evm: &mut Evm, items: Vec<(Packet, ProvenClaim)>) -> RelayBatch {
+    batch_of(attested(), evm, items)
+}
+
+/// The same, for another client of such a chain.
+pub fn batch_of(client: ClientId, evm: &mut Evm, items: Vec<(Packet, ProvenClaim)>) -> RelayBatch {
     let update = evm.update();
     RelayBatch {
-        client: attested(),
+        client,
         height: Height(evm.head().number),
         update: Some(update),
         shared_proof: evm.account_proof(),

@@ -13,6 +13,7 @@ use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::ids::Timestamp;
 use crosspoint_protocol::lock::{PointsLock, Terms};
 use crosspoint_protocol::secret::{Hashlock, Preimage};
+use crosspoint_protocol::terms::{Forward, Hop};
 use ics23::commitment_proof::Proof;
 use ics23::{
     CommitmentProof, ExistenceProof, HostFunctionsManager, InnerOp, LeafOp, NonExistenceProof,
@@ -36,8 +37,22 @@ pub(crate) fn abi_payload() -> Inputs {
         terms: Terms::Plain,
         memo: "thanks".into(),
     };
+    let hop = Hop {
+        client: "attested-0".parse().expect("a client"),
+        receiver: lock.receiver.clone(),
+        timeout: Timestamp(1_700_000_100),
+        claim_deadline: Timestamp(1_700_000_700),
+    };
+    let terms = Terms::Forward(Forward::new(vec![hop.clone(), hop]).expect("two hops"));
+    let forwarded = PointsLock { terms, ..lock.clone() };
     let success = Acknowledgement::Success(Preimage::new([9; 32])).encode();
-    vec![lock.abi_encode(), b"points/a-0/b-0/gold".to_vec(), success, UNIVERSAL_ERROR_ACK.to_vec()]
+    vec![
+        lock.abi_encode(),
+        forwarded.abi_encode(),
+        b"points/a-0/b-0/gold".to_vec(),
+        success,
+        UNIVERSAL_ERROR_ACK.to_vec(),
+    ]
 }
 
 pub(crate) fn evm_header() -> Inputs {

@@ -2,8 +2,9 @@
 //! vouchers on. A return may overtake the settle ack that fills its vault, and one chain may make a voucher out of nothing.
 
 use crate::check::{caught, deep, holds};
-use crate::line::{BALANCED, Line, Spec};
+use crate::line::{BALANCED, Line};
 use crate::rules::Rules;
+use crate::spec::Spec;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::audit::{Holdings, plus};
 

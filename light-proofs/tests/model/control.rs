@@ -4,8 +4,9 @@
 
 use crate::check::{caught, deep, holds};
 use crate::evm_headers;
-use crate::line::{Spec, Transfer, ends_once_and_rightly};
+use crate::line::{Transfer, ends_once_and_rightly};
 use crate::rules::Rules;
+use crate::spec::Spec;
 use alloy_primitives::{Address, B256};
 use crosspoint_light_proofs::attested::ClientState;
 use crosspoint_protocol::ack::Acknowledgement;

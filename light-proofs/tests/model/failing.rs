@@ -2,8 +2,9 @@
 //! restored and nothing resumed. (The swap of scenario 3 with one party blacklisted needs swaps; here transfers are plain.)
 
 use crate::check::{caught, deep, holds};
-use crate::line::{Line, NO_DEAD_END, Spec};
+use crate::line::{Line, NO_DEAD_END};
 use crate::rules::Rules;
+use crate::spec::Spec;
 use crosspoint_protocol::book::Payout;
 use crosspoint_protocol::gate::Gate;
 

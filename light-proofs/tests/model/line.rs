@@ -2,90 +2,22 @@
 //! go out along a link or back. A proof shows what the other chain really stores at the time of its newest block; with
 //! relayers, what it stored when one of them looked.
 
+use crate::forward;
 use crate::rules::Rules;
+use crate::spec::Spec;
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::audit::{Holdings, Pair, StandingTotals, plus};
 use crosspoint_protocol::book::{HomeBook, Payout, VoucherBook};
-use crosspoint_protocol::denom::{Denom, Received};
 use crosspoint_protocol::gate::{Arrival, Gate};
-use crosspoint_protocol::htlc::{
-    HoldEffect, HoldEvent, HoldState, HoldTerms, LockEffect, LockEvent, LockState, LockTerms,
-};
-use crosspoint_protocol::ids::{Sequence, Timestamp};
-use crosspoint_protocol::lock::{PointsLock, Terms};
-use crosspoint_protocol::packet::{Packet, Payload};
+use crosspoint_protocol::htlc::{HoldEffect, HoldEvent, HoldState, LockEffect, LockEvent, LockState};
+use crosspoint_protocol::ids::Timestamp;
 use crosspoint_protocol::secret::Preimage;
 use crosspoint_protocol::window::WindowRules;
 use stateright::{Model, Property};
 
 pub(crate) const ONE: Amount = Amount::new(1);
 const CAP: Amount = Amount::new(100);
-
-/// One packet that may be sent, once.
-#[derive(Clone)]
-pub(crate) struct Spec {
-    /// Between chain `link` and chain `link + 1`.
-    pub(crate) link: usize,
-    /// Whether it goes back towards the points' home.
-    pub(crate) back: bool,
-    pub(crate) packet: Packet,
-    pub(crate) commitment: [u8; 32],
-    pub(crate) preimage: Preimage,
-    pub(crate) lock_terms: LockTerms,
-    pub(crate) hold_terms: HoldTerms,
-}
-
-fn client(at: usize, of: usize) -> String {
-    format!("client-{at}-{of}")
-}
-
-impl Spec {
-    fn source(&self) -> usize {
-        self.link + usize::from(self.back)
-    }
-
-    fn dest(&self) -> usize {
-        self.link + usize::from(!self.back)
-    }
-
-    /// Packet `number` over `link`, with its deadlines on the destination's clock.
-    pub(crate) fn new(number: u8, link: usize, back: bool, timeout: u64, deadline: u64) -> Self {
-        let (source, dest) = (link + usize::from(back), link + usize::from(!back));
-        // As chain `source` names it: one hop per chain since the home.
-        let hops: String = (1..=source).rev().map(|at| format!("points/{}/", client(at, at - 1))).collect();
-        let denom: Denom = format!("{hops}sfs").parse().unwrap();
-        let preimage = Preimage::new([number; 32]);
-        let lock = PointsLock {
-            denom,
-            amount: ONE,
-            sender: "payer".parse().unwrap(),
-            receiver: "receiver".parse().unwrap(),
-            hashlock: preimage.hashlock(),
-            claim_deadline: Timestamp(deadline),
-            terms: Terms::Plain,
-            memo: String::new(),
-        };
-        let packet = Packet {
-            sequence: Sequence(number.into()),
-            source_client: client(source, dest).parse().unwrap(),
-            dest_client: client(dest, source).parse().unwrap(),
-            timeout: Timestamp(timeout),
-            payload: Payload::points(&lock),
-        };
-        let received = lock.denom.received(&packet.source_client, &packet.dest_client).unwrap();
-        assert_eq!(matches!(received, Received::Returned(_)), back, "the denom says which way the packet goes");
-        Self {
-            link,
-            back,
-            commitment: packet.commitment(),
-            lock_terms: LockTerms { hashlock: lock.hashlock, timeout: packet.timeout },
-            hold_terms: HoldTerms { hashlock: lock.hashlock, claim_deadline: lock.claim_deadline },
-            packet,
-            preimage,
-        }
-    }
-}
 
 /// All that both chains know of a packet.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -107,7 +39,8 @@ pub(crate) struct Transfer {
 
 impl Transfer {
     pub(crate) fn ended(&self) -> bool {
-        matches!(self.lock, None | Some(LockState::Settled | LockState::Refunded)) && self.hold != Some(HoldState::Open)
+        matches!(self.lock, None | Some(LockState::Settled | LockState::Refunded))
+            && !matches!(self.hold, Some(HoldState::Open | HoldState::Bound))
     }
 
     fn standing(&self, totals: &mut StandingTotals) {
@@ -115,7 +48,7 @@ impl Transfer {
             (None, ..) => return,
             (Some(LockState::Settled), ..) => &mut totals.settled,
             (Some(LockState::Refunded), ..) => &mut totals.refunded,
-            (Some(LockState::Sent), Some(HoldState::Open), _) => &mut totals.held,
+            (Some(LockState::Sent), Some(HoldState::Open | HoldState::Bound), _) => &mut totals.held,
             (Some(LockState::Sent), Some(HoldState::Claimed), _) => &mut totals.claimed,
             (Some(LockState::Sent), Some(HoldState::Void), _) | (Some(LockState::Sent), None, Some(_)) => {
                 &mut totals.voided
@@ -169,12 +102,18 @@ pub(crate) struct State {
     pub(crate) home: Vec<HomeBook>,
     pub(crate) away: Vec<VoucherBook>,
     pub(crate) return_holds: Vec<Amount>,
-    /// What each relayer carries: a packet and what it can prove of it.
-    pub(crate) carried: Vec<Option<(usize, Fact)>>,
+    /// What each relayer can prove of each packet: a row of packets per relayer.
+    pub(crate) carried: Vec<Option<Fact>>,
     /// By chain: 0 not yet, 1 paused, 2 resumed.
     pub(crate) pause: Vec<u8>,
     /// By chain: its members are suspended, 0 not yet, 1 suspended, 2 restored.
     pub(crate) suspension: Vec<u8>,
+    /// By chain: in bound holds.
+    pub(crate) bound: Vec<Amount>,
+    /// Operators set limits that no packet sent on keeps.
+    pub(crate) limited: bool,
+    /// The first relayer crashed, and forgot what it carried.
+    pub(crate) crashed: bool,
     /// A voucher was made out of nothing, on chain 1.
     pub(crate) forged: bool,
 }
@@ -185,7 +124,7 @@ pub(crate) enum Action {
     Send(usize),
     /// A relayer looks at a chain.
     Look(usize, usize, Fact),
-    /// A relayer delivers what it carries, perhaps again, perhaps too late.
+    /// A relayer delivers what it carries of a packet, perhaps again, perhaps too late.
     Deliver(usize),
     /// Somebody brings a fact that is so right now.
     Bring(usize, Fact),
@@ -203,6 +142,12 @@ pub(crate) enum Action {
     Withdraw(usize),
     /// Chain 1 breaks its own rules.
     Forge,
+    /// Operators set limits.
+    Limit,
+    /// The first relayer dies and starts again with nothing in its hands.
+    Crash,
+    /// The destination of an onward packet is believed to have acknowledged another preimage.
+    Lie(usize),
 }
 
 /// The world's bounds and rules.
@@ -219,6 +164,9 @@ pub(crate) struct Line {
     pub(crate) may_pause: bool,
     pub(crate) may_suspend: bool,
     pub(crate) may_forge: bool,
+    pub(crate) may_limit: bool,
+    pub(crate) may_crash: bool,
+    pub(crate) may_lie: bool,
 }
 
 impl Line {
@@ -233,6 +181,9 @@ impl Line {
             may_pause: false,
             may_suspend: false,
             may_forge: false,
+            may_limit: false,
+            may_crash: false,
+            may_lie: false,
         }
     }
 
@@ -266,6 +217,7 @@ impl Line {
         let now = Timestamp(state.now[source]);
         let window = self.window.check(now, spec.packet.timeout, spec.hold_terms.claim_deadline);
         if state.transfers[at].lock.is_some()
+            || spec.forwards.is_some()
             || Self::gate(state, source).check_open().is_err()
             || window.is_err()
             || !Self::active(state, source)
@@ -315,7 +267,13 @@ impl Line {
             Ok(Arrival::Duplicate) | Err(_) => return false,
         }
         let window = self.window.check(now, spec.packet.timeout, spec.hold_terms.claim_deadline);
-        let refused = window.is_err();
+        let onward = spec.onward.map(|next| (next, &self.specs[next]));
+        // What cannot be sent on is refused, whatever could be held.
+        let refused = window.is_err()
+            || onward.is_some_and(|(_, next)| {
+                let window = self.window.check(now, next.packet.timeout, next.hold_terms.claim_deadline);
+                state.limited || window.is_err()
+            });
         if !refused {
             let held = if spec.back {
                 (self.rules.hold_return)(&mut state.home[spec.link], ONE)
@@ -336,7 +294,18 @@ impl Line {
         if refused {
             transfer.ack = Some(Acknowledgement::Error.encode());
         } else {
-            transfer.hold = Some(HoldState::Open);
+            transfer.hold = Some(HoldState::made_under(&spec.terms));
+            if let Some((next, onward)) = onward {
+                let hub = spec.dest();
+                let locked = if onward.back {
+                    state.away[onward.link].lock_return(ONE)
+                } else {
+                    state.home[onward.link].lock(ONE)
+                };
+                locked.expect("what is held can be sent on");
+                state.transfers[next].lock = Some(LockState::Sent);
+                state.bound[hub] = plus(state.bound[hub], ONE);
+            }
         }
         true
     }
@@ -355,20 +324,36 @@ impl Line {
             return false;
         }
         let passed = state.now[dest] >= spec.hold_terms.claim_deadline.0;
+        state.transfers[at].untimely |= paid == passed;
+        self.leave_hold(state, at, next, &effect) && (!paid || self.pay(state, dest))
+    }
+
+    fn leave_hold(&self, state: &mut State, at: usize, next: HoldState, effect: &HoldEffect) -> bool {
+        let spec = &self.specs[at];
+        let leaves = !matches!(effect, HoldEffect::GiveUp);
         let transfer = &mut state.transfers[at];
         transfer.hold = Some(next);
         transfer.ack = Some(effect.acknowledgement().encode());
-        transfer.untimely |= paid == passed;
-        transfer.paid += u8::from(paid);
+        transfer.paid += u8::from(leaves);
         let books = if spec.back {
             state.return_holds[spec.link] = state.return_holds[spec.link].checked_sub(ONE).unwrap();
-            if paid { Ok(()) } else { state.home[spec.link].void_return(ONE) }
-        } else if paid {
+            if leaves { Ok(()) } else { state.home[spec.link].void_return(ONE) }
+        } else if leaves {
             state.away[spec.link].claim(ONE)
         } else {
             state.away[spec.link].void(ONE)
         };
-        books.is_ok() && (!paid || self.pay(state, dest))
+        books.is_ok()
+    }
+
+    /// The end of an onward packet ends the hold that it forwards.
+    fn release(&self, state: &mut State, origin: usize, onward: &LockEffect) -> bool {
+        let spec = &self.specs[origin];
+        let Some(hold) = state.transfers[origin].hold else { return false };
+        let Ok((next, effect)) = (self.rules.release)(hold, &spec.hold_terms.hashlock, onward) else { return false };
+        let Some(left) = state.bound[spec.dest()].checked_sub(ONE) else { return false };
+        state.bound[spec.dest()] = left;
+        self.leave_hold(state, origin, next, &effect)
     }
 
     pub(crate) fn end_lock(&self, state: &mut State, at: usize, event: &LockEvent<'_>) -> bool {
@@ -394,6 +379,10 @@ impl Line {
         if books.is_err() {
             return false;
         }
+        if let Some(origin) = spec.forwards {
+            state.transfers[at].refunded += u8::from(*effect == LockEffect::Refund);
+            return self.release(state, origin, effect);
+        }
         if *effect == LockEffect::Refund {
             state.transfers[at].refunded += 1;
             return self.pay(state, spec.source());
@@ -409,11 +398,11 @@ impl Line {
             }
             Action::Send(at) => self.send(state, *at),
             Action::Look(relayer, at, fact) => {
-                state.carried[*relayer] = Some((*at, fact.clone()));
+                state.carried[relayer * self.specs.len() + at] = Some(fact.clone());
                 true
             }
-            Action::Deliver(relayer) => match state.carried[*relayer].clone() {
-                Some((at, fact)) => self.bring(state, at, &fact),
+            Action::Deliver(slot) => match state.carried[*slot].clone() {
+                Some(fact) => self.bring(state, slot % self.specs.len(), &fact),
                 None => false,
             },
             Action::Bring(at, fact) => self.bring(state, *at, fact),
@@ -452,6 +441,19 @@ impl Line {
                 state.owed[*chain] = Amount::ZERO;
                 true
             }
+            Action::Limit => {
+                state.limited = true;
+                true
+            }
+            Action::Crash => {
+                state.crashed = true;
+                state.carried[..self.specs.len()].fill(None);
+                true
+            }
+            Action::Lie(at) => {
+                let other = Acknowledgement::Success(Preimage::new([0xee; 32])).encode();
+                self.end_lock(state, *at, &LockEvent::AckProven(&other))
+            }
             Action::Forge => {
                 state.forged = true;
                 let book = &mut state.away[0];
@@ -469,6 +471,7 @@ impl Line {
             owed: state.owed[chain],
             return_holds: state.return_holds.get(chain).copied().unwrap_or_default(),
             out: state.home.get(chain).copied().unwrap_or_default(),
+            bound: state.bound[chain],
         };
         let links = 0..self.chains - 1;
         let pairs = links.clone().all(|link| {
@@ -487,7 +490,15 @@ impl Line {
         let mut actions = vec![];
         self.actions(state, &mut actions);
         actions.retain(|action| {
-            !matches!(action, Action::Pause(_) | Action::Resume(_) | Action::Suspend(_) | Action::Restore(_))
+            !matches!(
+                action,
+                Action::Pause(_)
+                    | Action::Resume(_)
+                    | Action::Suspend(_)
+                    | Action::Restore(_)
+                    | Action::Limit
+                    | Action::Crash
+            )
         });
         actions.into_iter().all(|action| self.next_state(state, action).is_none())
     }
@@ -496,8 +507,8 @@ impl Line {
 /// I5 and I6, told by what happened to a packet.
 pub(crate) fn ends_once_and_rightly(transfer: &Transfer) -> bool {
     let Transfer { lock, hold, .. } = transfer;
-    let refunded_rightly =
-        *lock != Some(LockState::Refunded) || !matches!(hold, Some(HoldState::Open | HoldState::Claimed));
+    let refunded_rightly = *lock != Some(LockState::Refunded)
+        || !matches!(hold, Some(HoldState::Open | HoldState::Bound | HoldState::Claimed));
     let settled_rightly = *lock != Some(LockState::Settled) || *hold == Some(HoldState::Claimed);
     let once = transfer.receives <= 1 && transfer.paid + transfer.refunded <= 1;
     let only_what_was_sent = transfer.receives == 0 || lock.is_some();
@@ -524,9 +535,12 @@ impl Model for Line {
             home: vec![HomeBook::default(); links],
             away: vec![VoucherBook::default(); links],
             return_holds: vec![Amount::ZERO; links],
-            carried: vec![None; self.relayers],
+            carried: vec![None; self.relayers * self.specs.len()],
             pause: vec![0; self.chains],
             suspension: vec![0; self.chains],
+            bound: vec![Amount::ZERO; self.chains],
+            limited: false,
+            crashed: false,
             forged: false,
         }]
     }
@@ -551,12 +565,22 @@ impl Model for Line {
         if self.may_forge && !state.forged {
             actions.push(Action::Forge);
         }
+        if self.may_limit && !state.limited {
+            actions.push(Action::Limit);
+        }
+        if self.may_crash && !state.crashed && state.carried[..self.specs.len()].iter().any(Option::is_some) {
+            actions.push(Action::Crash);
+        }
         for at in 0..self.specs.len() {
+            if self.may_lie && self.specs[at].forwards.is_some() {
+                actions.push(Action::Lie(at));
+            }
             actions.extend([Action::Send(at), Action::Claim(at), Action::ClaimWrongly(at), Action::Void(at)]);
             actions.push(Action::AskBack(at));
             for fact in self.facts(state, at) {
-                for (relayer, carried) in state.carried.iter().enumerate() {
-                    if carried.as_ref().is_none_or(|(_, old)| old.age() < fact.age()) {
+                for relayer in 0..self.relayers {
+                    let carried = &state.carried[relayer * self.specs.len() + at];
+                    if carried.as_ref().is_none_or(|old| old.age() < fact.age()) {
                         actions.push(Action::Look(relayer, at, fact.clone()));
                     }
                 }
@@ -565,7 +589,7 @@ impl Model for Line {
                 }
             }
         }
-        actions.extend((0..self.relayers).map(Action::Deliver));
+        actions.extend((0..state.carried.len()).map(Action::Deliver));
     }
 
     /// A step that changes nothing is none, so a run has an end.
@@ -595,6 +619,12 @@ impl Model for Line {
                 state.transfers.iter().any(refunded)
             }),
         ];
+        if self.specs.iter().any(|spec| spec.onward.is_some()) {
+            properties.extend(forward::properties());
+        }
+        if self.window.max_timeout < self.last && self.specs.iter().any(|spec| spec.onward.is_some()) {
+            properties.push(forward::refused_at_its_receipt());
+        }
         if self.window.max_timeout < self.last {
             properties.push(Property::sometimes("a packet is refused at its receipt", |_, state: &State| {
                 state.transfers.iter().any(|t| t.receipt && t.hold.is_none() && t.lock == Some(LockState::Refunded))

@@ -2,8 +2,9 @@
 //! by relayers who may deliver what they saw long ago.
 
 use crate::check::{caught, deep, holds};
-use crate::line::{ENDS, Line, Spec, TIMELY};
+use crate::line::{ENDS, Line, TIMELY};
 use crate::rules::Rules;
+use crate::spec::Spec;
 use crosspoint_protocol::htlc::{HoldEvent, HoldState, LockEvent, LockState};
 use crosspoint_protocol::ids::Timestamp;
 

@@ -3,8 +3,9 @@
 //! client and nothing else: no lock is drawn on, and nothing is created here.
 
 use crate::check::{caught, deep, holds};
-use crate::line::{Fact, Line, ONE, Spec, State};
+use crate::line::{Fact, Line, ONE, State};
 use crate::rules::Rules;
+use crate::spec::Spec;
 use crosspoint_protocol::ack::Acknowledgement;
 use crosspoint_protocol::amount::Amount;
 use crosspoint_protocol::audit::{plus, sum};

@@ -9,8 +9,10 @@ use crosspoint_protocol::htlc::{
     LockTerms,
 };
 use crosspoint_protocol::ids::Timestamp;
+use crosspoint_protocol::secret::Hashlock;
 
 type Hold = fn(HoldState, &HoldTerms, &HoldEvent<'_>) -> Result<(HoldState, HoldEffect), HoldEventError>;
+type Release = fn(HoldState, &Hashlock, &LockEffect) -> Result<(HoldState, HoldEffect), HoldEventError>;
 type Lock = fn(LockState, &LockTerms, &LockEvent<'_>) -> Result<(LockState, LockEffect), LockEventError>;
 type Arrive = fn(Gate, Option<&[u8]>, &[u8; 32], Timestamp, Timestamp) -> Result<Arrival, ArrivalError>;
 
@@ -19,6 +21,8 @@ type Arrive = fn(Gate, Option<&[u8]>, &[u8; 32], Timestamp, Timestamp) -> Result
 pub(crate) struct Rules {
     /// The life of a hold.
     pub(crate) hold: Hold,
+    /// The end of a bound hold.
+    pub(crate) release: Release,
     /// The life of a lock.
     pub(crate) lock: Lock,
     /// Whether a lock is refunded by the time of its own chain, without proof: never.
@@ -41,6 +45,7 @@ impl Rules {
     /// The product's.
     pub(crate) const REAL: Self = Self {
         hold: HoldState::apply,
+        release: HoldState::release,
         lock: LockState::apply,
         refund_by_clock: |_, _| false,
         arrive: Gate::arrive,

@@ -6,6 +6,7 @@ use crosspoint_protocol::denom::{Denom, Received};
 use crosspoint_protocol::ids::{ClientId, Timestamp};
 use crosspoint_protocol::lock::{PointsLock, Terms};
 use crosspoint_protocol::secret::{Hashlock, Preimage};
+use crosspoint_protocol::terms::{Forward, Hop, MAX_FORWARDS};
 use proptest::prelude::*;
 
 fn client() -> impl Strategy<Value = ClientId> {
@@ -19,17 +20,29 @@ fn denom() -> impl Strategy<Value = Denom> {
     })
 }
 
+fn terms() -> impl Strategy<Value = Terms> {
+    let hop =
+        (client(), "[ -~]{1,128}", any::<u64>(), any::<u64>()).prop_map(|(client, receiver, timeout, deadline)| Hop {
+            client,
+            receiver: receiver.parse().unwrap(),
+            timeout: Timestamp(timeout),
+            claim_deadline: Timestamp(deadline),
+        });
+    let hops = prop::collection::vec(hop, 1..=MAX_FORWARDS);
+    prop_oneof![Just(Terms::Plain), hops.prop_map(|hops| Terms::Forward(Forward::new(hops).unwrap()))]
+}
+
 fn lock() -> impl Strategy<Value = PointsLock> {
     let parties = ("[ -~]{1,128}", "[ -~]{1,128}", "[ -~]{0,512}");
-    (denom(), 1u128.., parties, any::<[u8; 32]>(), any::<u64>()).prop_map(
-        |(denom, amount, (sender, receiver, memo), hashlock, deadline)| PointsLock {
+    (denom(), 1u128.., parties, any::<[u8; 32]>(), any::<u64>(), terms()).prop_map(
+        |(denom, amount, (sender, receiver, memo), hashlock, deadline, terms)| PointsLock {
             denom,
             amount: Amount::new(amount),
             sender: sender.parse().unwrap(),
             receiver: receiver.parse().unwrap(),
             hashlock: Hashlock(hashlock),
             claim_deadline: Timestamp(deadline),
-            terms: Terms::Plain,
+            terms,
             memo,
         },
     )
@@ -55,6 +68,24 @@ proptest! {
         }
         prop_assert!(PointsLock::abi_decode(&[good.as_slice(), &extra].concat()).is_err());
         prop_assert!(PointsLock::abi_decode(&good[..at]).is_err());
+    }
+
+    #[test]
+    fn no_terms_have_two_encodings(terms in terms(), at in any::<prop::sample::Index>(), flip in 1u8.., extra in prop::collection::vec(any::<u8>(), 1..40)) {
+        let good = terms.encode();
+        prop_assert_eq!(Terms::decode(&good), Ok(terms.clone()));
+        if !good.is_empty() {
+            let mut changed = good.clone();
+            let at = at.index(changed.len());
+            changed[at] ^= flip;
+            if let Ok(other) = Terms::decode(&changed) {
+                prop_assert_ne!(&other, &terms);
+                prop_assert_eq!(other.encode(), changed);
+            }
+            prop_assert!(at == 0 || Terms::decode(&good[..at]).is_err());
+        }
+        prop_assert!(Terms::decode(&[good.as_slice(), &extra].concat()).is_err());
+        if let Ok(any) = Terms::decode(&[&[1], extra.as_slice()].concat()) { prop_assert_eq!(any.encode()[1..].to_vec(), extra); }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 )]
 
 mod decoding;
+mod forwarding;
 mod model;
 mod outboxes;
 

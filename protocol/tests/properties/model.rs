@@ -217,6 +217,7 @@ impl World {
         transfer.ack = Some(effect.acknowledgement());
         let points = transfer.amount.get();
         match effect {
+            HoldEffect::PassOn(_) => panic!("no hold is bound here"),
             HoldEffect::Pay(_) => {
                 assert!(opens && now < terms.claim_deadline);
                 transfer.paid += 1;

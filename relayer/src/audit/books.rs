@@ -182,7 +182,8 @@ fn holdings(supply: &DenomSupply) -> Holdings {
         locked: plus(sum.locked, book.locked),
         vault: plus(sum.vault, book.vault),
     });
-    Holdings { circulating: supply.circulating, owed: supply.owed, return_holds: supply.return_holds, out }
+    let DenomSupply { circulating, owed, return_holds, bound, .. } = *supply;
+    Holdings { circulating, owed, return_holds, out, bound }
 }
 
 /// Vouchers that no audited home chain accounts for, though it is in the cut: forged, or minted by a lie.

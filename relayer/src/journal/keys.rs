@@ -162,11 +162,11 @@ pub(crate) fn clock_prefix(chain: &ChainId, kind: ClockKind) -> Vec<u8> {
     [chain.as_bytes(), &[0, kind as u8]].concat()
 }
 
-/// Where a packet waits for a clock or a height.
+/// Where a packet waits for a clock or a height. No clock ends a bound hold.
 pub(crate) fn clock(life: &Life) -> Option<Vec<u8>> {
     let (chain, kind, at) = match (life.stage, &life.terms, &life.submission) {
         (Stage::RecvReady, Some(terms), _) => (&life.route.dest_chain, ClockKind::Timeout, terms.timeout.0),
-        (Stage::Held | Stage::ClaimReady, Some(terms), _) => {
+        (Stage::Held | Stage::ClaimReady, Some(terms), _) if terms.onward.is_none() => {
             (&life.route.dest_chain, ClockKind::Claim, terms.claim_deadline.0)
         }
         (

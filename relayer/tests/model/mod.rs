@@ -438,6 +438,7 @@ impl State {
             circulating: Amount::ZERO,
             owed: Amount::ZERO,
             return_holds: Amount::ZERO,
+            bound: Amount::ZERO,
             home: BTreeMap::new(),
             escrowed: None,
             voucher: None,

@@ -16,6 +16,7 @@ mod evidence;
 mod forgeries;
 mod freezes;
 mod happy;
+mod hub;
 mod ledger_crash;
 mod lies;
 mod limits;

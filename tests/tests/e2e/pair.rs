@@ -30,7 +30,7 @@ use crosspoint_relayer::route::PacketId;
 use crosspoint_relayer::{Relayer, RelayerConfig, RelayerHandle};
 use crosspoint_tests::{LONG, PATIENCE, SHORT, Windows, done, secret};
 
-const TRUSTING_PERIOD: u64 = 14 * 24 * 3_600;
+pub(crate) const TRUSTING_PERIOD: u64 = 14 * 24 * 3_600;
 
 /// One of the two chains.
 pub(crate) struct Side {
@@ -40,7 +40,7 @@ pub(crate) struct Side {
 
 impl Side {
     /// A chain whose mall issued all points of `denom`.
-    async fn start(dir: &std::path::Path, name: &str, denom: &str) -> Result<Self> {
+    pub(crate) async fn start(dir: &std::path::Path, name: &str, denom: &str) -> Result<Self> {
         let mut genesis = demo::genesis_of(name, 4)?;
         genesis.params.min_hold = 3;
         genesis.denoms[0].denom = denom.parse()?;
@@ -57,7 +57,7 @@ impl Side {
         Ok(Self { solo, chain })
     }
 
-    async fn decide(&self, action: Action) -> Result<()> {
+    pub(crate) async fn decide(&self, action: Action) -> Result<()> {
         let proposed = self.chain.execute(&member("mall"), Message::Propose { action: Box::new(action) }).await?;
         let proposal = proposed.events.iter().find_map(|event| match event {
             crosspoint_ledger::events::Event::ProposalCreated { proposal, .. } => Some(*proposal),
@@ -68,7 +68,7 @@ impl Side {
         Ok(())
     }
 
-    async fn balance(&self, name: &str, denom: &Denom) -> Result<u128> {
+    pub(crate) async fn balance(&self, name: &str, denom: &Denom) -> Result<u128> {
         Ok(self.chain.balance(&member_address(name)?, denom).await?.get())
     }
 }
