@@ -285,13 +285,18 @@ mod tests {
         type Side = &'static [(&'static str, Option<&'static str>)];
         let cases: [(Side, Side, Option<&str>, Option<&str>); 7] = [
             (&[], &[], None, None),
-            (&[("t-0", None)], &[], Some("t-0"), None),
-            (&[("t-0", None)], &[("u-0", None)], Some("t-0"), Some("u-0")),
-            (&[("t-0", None), ("t-1", Some("u-1"))], &[("u-0", None), ("u-1", Some("t-1"))], Some("t-1"), Some("u-1")),
-            (&[("t-0", None), ("t-1", None)], &[("u-0", Some("t-1"))], Some("t-1"), Some("u-0")),
-            (&[("t-0", Some("u-1"))], &[("u-0", None), ("u-1", None)], Some("t-0"), Some("u-1")),
+            (&[("tend-0", None)], &[], Some("tend-0"), None),
+            (&[("tend-0", None)], &[("othe-0", None)], Some("tend-0"), Some("othe-0")),
+            (
+                &[("tend-0", None), ("tend-1", Some("othe-1"))],
+                &[("othe-0", None), ("othe-1", Some("tend-1"))],
+                Some("tend-1"),
+                Some("othe-1"),
+            ),
+            (&[("tend-0", None), ("tend-1", None)], &[("othe-0", Some("tend-1"))], Some("tend-1"), Some("othe-0")),
+            (&[("tend-0", Some("othe-1"))], &[("othe-0", None), ("othe-1", None)], Some("tend-0"), Some("othe-1")),
             // One that belongs to a client which is not there is nobody's.
-            (&[("t-0", Some("u-9")), ("t-1", None)], &[("u-0", None)], Some("t-1"), Some("u-0")),
+            (&[("tend-0", Some("othe-9")), ("tend-1", None)], &[("othe-0", None)], Some("tend-1"), Some("othe-0")),
         ];
         for (here, there, a, b) in cases {
             let found = pair(&clients(here), &clients(there));
