@@ -233,6 +233,9 @@ mod tests {
         assert_eq!(with(&|b| b.truncate(1)), Err(TermsError::Abi));
         assert_eq!(with(&|b| b.extend([0; 32])), Err(TermsError::NotCanonical));
         assert_eq!(with(&|b| b.resize(1025, 0)), Err(TermsError::TooLong(1025)));
+        // A length that no bytes follow is an error, not an allocation.
+        let long = [&[1][..], &[[0; 31].as_slice(), &[32]].concat(), &[0xff; 32], &[0; 96]].concat();
+        assert_eq!(Terms::decode(&long), Err(TermsError::Abi));
         let of = |hops: Vec<abi::Hop>| Terms::decode(&[&[1], hops.abi_encode().as_slice()].concat());
         let raw = |client: &str, receiver: &str| abi::Hop {
             client: client.into(),

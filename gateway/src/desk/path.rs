@@ -112,12 +112,16 @@ impl Desk {
         if let Some(client) = direct(source.chain.as_ref(), dest.chain.as_ref(), request).await? {
             return Ok(Way { first: Link { client, to: dest }, onward: vec![] });
         }
-        let mut found = self.over_others(source, request).await?;
+        let mut silent = None;
+        let mut found = self.over_others(source, request, &mut silent).await?;
         let (from, to) = (&request.from, &request.to);
         let Some(way) = found.pop() else {
-            return Err(ServiceError::Invalid(format!(
-                "no route leads from {from} to {to}, neither directly nor over {MAX_FORWARDS} native chains in between that this service is connected to; see `GET /v1/routes`"
-            )));
+            // A way may lead over what does not answer now.
+            return Err(silent.unwrap_or_else(|| {
+                ServiceError::Invalid(format!(
+                    "no route leads from {from} to {to}, neither directly nor over {MAX_FORWARDS} native chains in between that this service is connected to; see `GET /v1/routes`"
+                ))
+            }));
         };
         let hub = way.first.to.chain.id();
         if source.form == AddressForm::Evm {
@@ -139,9 +143,10 @@ impl Desk {
         &'a self,
         source: &'a DeskChain,
         request: &SendRequest,
+        silent: &mut Option<ServiceError>,
     ) -> Result<Vec<Way<'a>>, ServiceError> {
         let mut ways = vec![];
-        for link in self.links_from(source).await? {
+        for link in self.links_from(source, silent).await? {
             if request.client.as_ref().is_none_or(|wanted| *wanted == link.client.client) {
                 ways.push(Way { first: link, onward: vec![] });
             }
@@ -154,7 +159,14 @@ impl Desk {
                     continue;
                 }
                 let visited = |id: &ChainId| *id == request.from || way.links().any(|link| link.to.chain.id() == id);
-                for link in self.links_from(last).await? {
+                let links = match self.links_from(last, silent).await {
+                    Ok(links) => links,
+                    Err(error) => {
+                        *silent = Some(error);
+                        continue;
+                    }
+                };
+                for link in links {
                     if !visited(link.to.chain.id()) {
                         let onward = way.onward.iter().cloned().chain([link]).collect();
                         longer.push(Way { first: way.first.clone(), onward });
@@ -172,13 +184,20 @@ impl Desk {
         Ok(vec![])
     }
 
-    /// The clients of a chain that points can leave through now, to chains of this service.
-    async fn links_from<'a>(&'a self, from: &DeskChain) -> Result<Vec<Link<'a>>, ServiceError> {
+    /// The clients of a chain that points can leave through now, to chains of this service. One of these that does not
+    /// answer is left out and noted: it must not keep points from going over others.
+    async fn links_from<'a>(
+        &'a self,
+        from: &DeskChain,
+        silent: &mut Option<ServiceError>,
+    ) -> Result<Vec<Link<'a>>, ServiceError> {
         let mut links = vec![];
         for client in from.chain.clients().await? {
             let Some(to) = self.chains.get(&client.counterparty_chain).filter(|_| !client.frozen) else { continue };
-            if carries(from.chain.as_ref(), to.chain.as_ref(), &client).await? {
-                links.push(Link { client, to });
+            match carries(from.chain.as_ref(), to.chain.as_ref(), &client).await {
+                Ok(true) => links.push(Link { client, to }),
+                Ok(false) => {}
+                Err(error) => *silent = Some(error),
             }
         }
         Ok(links)

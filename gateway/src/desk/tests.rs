@@ -29,6 +29,8 @@ struct Deaf {
     /// What its proofs move; `None`: anything.
     moved: Mutex<Option<ClientType>>,
     refusal: Mutex<Option<ChainError>>,
+    /// Whether it answers nothing about its clients.
+    silent: Mutex<bool>,
     /// The last lock asked for.
     locked: Mutex<Option<LockRequest>>,
     used: AtomicBool,
@@ -61,6 +63,9 @@ impl Chain for Deaf {
         Ok([vec![self.client.clone()], self.others.lock().unwrap().clone()].concat())
     }
     async fn client(&self, _: &ClientId) -> Result<ClientStatus, ChainError> {
+        if *self.silent.lock().unwrap() {
+            return Err(deaf("client"));
+        }
         Ok(self.client.clone())
     }
     fn moves(&self, client: ClientType) -> bool {
@@ -144,6 +149,7 @@ fn chain(id: &str, other: &str, client: &str, counterparty: &str) -> Arc<Deaf> {
         others: Mutex::default(),
         moved: Mutex::default(),
         refusal: Mutex::default(),
+        silent: Mutex::default(),
         locked: Mutex::default(),
         used: AtomicBool::new(false),
     })
@@ -288,6 +294,11 @@ async fn a_way_that_cannot_be_gone_is_refused_in_words() {
     let wrong = SendRequest { client: Some("tendermint-7".parse().unwrap()), ..from_brand(1) };
     let problem = world.send(wrong, None).await.unwrap_err();
     assert!(problem.detail.contains("no route leads from latte-1 to eip155-31337"), "{}", problem.detail);
+    // What does not answer may be on the way: that is no final word.
+    *world.dest.silent.lock().unwrap() = true;
+    let problem = world.send(from_brand(1), None).await.unwrap_err();
+    assert!(problem.retryable && problem.detail.contains("client"), "{} {}", problem.status, problem.detail);
+    *world.dest.silent.lock().unwrap() = false;
     // Nothing goes on from the hub through what cannot be proven to.
     *hub.moved.lock().unwrap() = Some(ClientType::Qbft);
     let problem = world.send(from_brand(1), None).await.unwrap_err();

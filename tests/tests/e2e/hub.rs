@@ -71,6 +71,12 @@ struct Star {
 
 impl Star {
     async fn start() -> Result<Self> {
+        let mut star = Self::without_relayer().await?;
+        star.start_relayer()?;
+        Ok(star)
+    }
+
+    async fn without_relayer() -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let (world, brand, cafe) = tokio::try_join!(
             World::without_relayer(),
@@ -86,9 +92,7 @@ impl Star {
         world.net.govern(Action::SetVoucherCap { denom: on_hub(), symbol: "LATTE".into(), cap }).await?;
         cafe.decide(Action::SetVoucherCap { denom: on_cafe(), symbol: "LATTE".into(), cap }).await?;
         world.net.open_voucher(&on_hub(), "LATTE", 1_000_000).await?;
-        let mut star = Self { world, brand, cafe, dir, relayer: None };
-        star.start_relayer()?;
-        Ok(star)
+        Ok(Self { world, brand, cafe, dir, relayer: None })
     }
 
     fn hub(&self) -> &Arc<NativeChain> {
@@ -277,8 +281,7 @@ async fn ended(desk: &Desk, sent: TransferView) -> Result<TransferView> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_brands_points_go_over_the_hub_to_ethereum_and_to_another_brand_as_one_transfer() -> Result<()> {
-    let mut star = Star::start().await?;
-    star.stop_relayer().await;
+    let star = Star::without_relayer().await?;
     let desk = desk(&star)?;
     let (brand, cafe, evm): (ChainId, ChainId, ChainId) =
         (star.brand.chain.id().clone(), star.cafe.chain.id().clone(), star.world.net.evm.id().clone());
