@@ -1,7 +1,7 @@
 //! The application of a CometBFT 0.38 node, over ABCI 2.0: the production engine, one node and one application per
 //! organisation. The node votes, stores blocks and serves the RPC; the state machine is that of every engine.
 //!
-//! - [`server`] listens for the node and hands each request to [`service`], which calls [`application`].
+//! - [`server`] listens for the node and hands each request to `service`, which calls [`application`].
 //! - [`proposal`]: what goes into a block and which blocks are refused.
 //! - [`vote`]: vote extensions, in which validators sign checkpoints with their bridge keys.
 //! - [`certificate`]: a quorum of these, carried by the next block as its first transaction.

@@ -1,8 +1,8 @@
 //! Snapshots: the whole state at a height in pieces, for nodes that join by state sync.
 //!
-//! - [`format`]: what is in a piece. Every node makes the same pieces of the same state.
-//! - [`keep`]: those made here, on disk. A snapshot is made on a thread of its own, from the state as it was.
-//! - [`restore`]: one that comes from strangers. Each piece is checked against the snapshot's list of hashes when it
+//! - `format`: what is in a piece. Every node makes the same pieces of the same state.
+//! - `keep`: those made here, on disk. A snapshot is made on a thread of its own, from the state as it was.
+//! - `restore`: one that comes from strangers. Each piece is checked against the snapshot's list of hashes when it
 //!   comes, and the whole against the app hash that the node's light client verified, before any of it counts.
 
 pub mod format;
